@@ -1,11 +1,27 @@
 """The loop at the keyboard, in a pseudo-terminal, over the scripted engine."""
 
+import asyncio
+import io
+import os
+import pty
 import signal
-from collections.abc import Callable, Iterator
+import termios
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from prompt_toolkit.history import InMemoryHistory
+from prompt_toolkit.input import create_pipe_input
+from prompt_toolkit.output import DummyOutput
 
+from chat.talk import chat, engine
+from duihua.chat.conversation import Conversation
+from duihua.terminal.input import Keyboard
+from duihua.terminal.output import Output, Screen
+from duihua.terminal.repl import Repl
+from duihua.terminal.session import Session
+from duihua.terminal.texts import Say
 from terminal.person import BACKSPACE, CTRL_C, CTRL_D, CTRL_J, ENTER, UP, Person, environment
 
 Sit = Callable[..., Person]
@@ -62,7 +78,7 @@ def test_ctrl_d_leaves_on_an_empty_line_only(sit: Sit) -> None:
 def test_ctrl_c_stops_an_answer_and_keeps_what_was_said(sit: Sit) -> None:
     person = sit("one two three four", "--hold-after", "4")
     person.say("count")
-    person.sees("one")
+    person.sees("\none")  # not the "none" of the banner
     person.type(CTRL_C)
     person.sees("stopped; what was said is kept")
     person.say("/context")
@@ -288,11 +304,51 @@ def test_the_interface_speaks_chinese(sit: Sit) -> None:
 def test_what_is_typed_during_an_answer_waits_unseen(sit: Sit) -> None:
     person = sit("one two three four", "again", "--hold-after", "4")
     person.say("count")
-    person.sees("one")
+    person.sees("\none")
     person.type("next")
     person.child.kill(signal.SIGINT)  # unlike the key it does not empty the terminal's queue
     person.sees_line("> next")
     assert person.text.count("next") == 1
+
+
+@contextmanager
+def pseudo_terminal_as_stdin() -> Generator[None]:
+    before, (ours, theirs) = os.dup(0), pty.openpty()
+    os.dup2(theirs, 0)
+    try:
+        yield
+    finally:
+        os.dup2(before, 0)
+        for descriptor in (before, ours, theirs):
+            os.close(descriptor)
+
+
+class _Watch(io.StringIO):
+    """Notes with each text whether the terminal would echo a key just then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.echoing: list[str] = []
+
+    def write(self, text: str) -> int:
+        if termios.tcgetattr(0)[3] & termios.ECHO:
+            self.echoing.append(text)
+        return super().write(text)
+
+
+def test_the_terminal_echoes_at_no_time_of_a_conversation_and_as_before_after_it() -> None:
+    watch, say = _Watch(), Say("en")
+    screen = Screen(watch, is_terminal=False, color=False)
+    session = Session(conversation=Conversation(chat(engine("fine"))), output=Output(screen, screen), say=say)
+    with pseudo_terminal_as_stdin(), create_pipe_input() as keys:
+        before = termios.tcgetattr(0)
+        keys.send_text("/set\rhello\r\x04")
+        keyboard = Keyboard(say, InMemoryHistory(), source=keys, screen=DummyOutput())
+        asyncio.run(Repl(session, keyboard).run())
+        assert termios.tcgetattr(0) == before
+    assert "fine\n" in watch.getvalue()
+    assert "first token" in watch.getvalue()
+    assert watch.echoing == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])

@@ -84,7 +84,11 @@ def private_history(path: Path) -> History:
 
 @contextmanager
 def hushed_echo() -> Generator[None]:
-    """Keep what is typed meanwhile off the screen; it waits for the next line. Ctrl-C stays a signal."""
+    """Keep what is typed off the screen while nobody reads it; it waits for the next line. Ctrl-C stays a signal.
+
+    A key reaches the terminal some time after it was pressed, so this belongs around a whole conversation: between
+    an answer and the prompt the terminal must not echo either.
+    """
     try:
         import termios
     except ImportError:  # Windows

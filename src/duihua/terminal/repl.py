@@ -29,6 +29,10 @@ class Repl:
 
     async def run(self) -> None:
         """Talk until the user leaves."""
+        with hushed_echo():  # the prompt's own mode comes and goes inside it, so no key falls into an echoing gap
+            await self._talk()
+
+    async def _talk(self) -> None:
         session, given_back = self._session, ""
         while not session.is_leaving:
             try:
@@ -70,7 +74,7 @@ class Repl:
     async def _answer(self, text: str) -> None:
         session, conversation = self._session, self._session.conversation
         try:
-            with hushed_echo(), Interrupt() as interrupt:
+            with Interrupt() as interrupt:
                 await self._narrator.show(
                     conversation.send(text),
                     max_tokens=session.sampling.max_tokens,
