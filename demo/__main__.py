@@ -1,50 +1,102 @@
-"""Runs the whole recipe: `python -m demo --out DIR` writes a checkpoint and its figures."""
+"""Runs the whole recipe: `python -m demo --out DIR` writes `DIR/demo` and the adapter `DIR/demo-pirate`."""
 
 import argparse
 import os
 import time
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
+from typing import Final
 
 import torch
+from tokenizers import Tokenizer
+from torch import distributed
 
-from demo.corpus import corpus_texts, write_corpus
+from demo.corpus import Bucket, corpus_texts, write_corpus
 from demo.export import export
+from demo.lora import train_adapter
+from demo.pirate import as_pirate
+from demo.plots import write_dialogue
 from demo.tokenizer import train_tokenizer
 from demo.train import TrainSettings, new_model, train
 
-SEED = 20261121
+SEED: Final = 20261121
 
 
 def main() -> None:
-    """Dialogues, tokenizer, training, export."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True, help="the checkpoint's new directory")
-    parser.add_argument("--dialogues", type=int, default=1_200_000)
-    parser.add_argument("--steps", type=int, default=6000)
-    parser.add_argument("--tokens-per-step", type=int, default=131_072)
-    parser.add_argument("--limit-s", type=float, default=1e9, help="most seconds of training")
-    parser.add_argument("--rate", type=float, default=2e-3)
-    parser.add_argument("--plain", action="store_true", help="without torch.compile")
-    args = parser.parse_args()
+    """Dialogues, tokenizer, training, export, adapter."""
+    args = _arguments()
+    rank, gpus, device = _join()
     started = time.monotonic()
-    tokenizer = train_tokenizer(corpus_texts(SEED, min(20_000, args.dialogues)))
-    print(f"tokenizer: {tokenizer.get_vocab_size()} ids, {time.monotonic() - started:.0f} s", flush=True)
-    corpus = write_corpus(tokenizer, SEED, args.dialogues, os.cpu_count() or 1)
-    for width, bucket in corpus.items():
-        print(f"width {width}: {len(bucket.ids)} dialogues, learnt {bucket.learnt.mean():.1%}")
-    print(f"corpus: {time.monotonic() - started:.0f} s", flush=True)
+
+    def tell(what: str) -> None:
+        if rank == 0:
+            print(f"{time.monotonic() - started:.0f} s: {what}", flush=True)
+
+    tokenizer = train_tokenizer(corpus_texts(SEED, min(8_000, args.dialogues)))
+    tell(f"tokenizer of {tokenizer.get_vocab_size()} ids")
+    workers = max(1, (os.cpu_count() or 1) // gpus)
+    corpus = write_corpus(tokenizer, f"{SEED}/{rank}", args.dialogues // gpus, workers)
+    tell(_described(corpus))
     model = new_model(tokenizer)
-    print(f"{sum(p.numel() for p in model.parameters()):,} parameters", flush=True)
     settings = TrainSettings(
         steps=args.steps,
-        tokens_per_step=args.tokens_per_step,
+        tokens_per_step=args.tokens_per_step // gpus,
         limit_s=args.limit_s,
         peak_rate=args.rate,
         compiled=not args.plain,
     )
-    train(model, corpus, settings, "cuda" if torch.cuda.is_available() else "cpu")
-    export(model, tokenizer, args.out)
-    print(f"exported to {args.out}, {time.monotonic() - started:.0f} s", flush=True)
+    train(model, corpus, settings, device)
+    tell(f"{sum(p.numel() for p in model.parameters()):,} parameters trained")
+    if rank == 0:
+        export(model, tokenizer, args.out / "demo")
+    if gpus > 1:
+        distributed.destroy_process_group()
+    if rank == 0 and args.pirates:
+        pirates = _pirates(tokenizer, args.pirates)
+        tell(f"as pirates: {_described(pirates)}")
+        learning = TrainSettings(
+            steps=args.pirate_steps, tokens_per_step=65_536, peak_rate=3e-3, compiled=not args.plain
+        )
+        train_adapter(args.out / "demo", pirates, args.out / "demo-pirate", learning, device)
+        tell(f"adapter in {args.out / 'demo-pirate'}")
+
+
+def _join() -> tuple[int, int, str]:
+    """This process's rank, the number of processes and its device; torchrun starts one for each GPU."""
+    if not torch.cuda.is_available():
+        return 0, 1, "cpu"
+    if not distributed.is_torchelastic_launched():
+        return 0, 1, "cuda"
+    distributed.init_process_group("nccl", timeout=timedelta(minutes=20))
+    torch.cuda.set_device(distributed.get_rank())
+    return distributed.get_rank(), distributed.get_world_size(), "cuda"
+
+
+def _pirates(tokenizer: Tokenizer, count: int) -> dict[int, Bucket]:
+    """The same kinds of dialogues, answered by a pirate."""
+    return write_corpus(
+        tokenizer, f"{SEED}/pirates", count, os.cpu_count() or 1, partial(write_dialogue, voice=as_pirate)
+    )
+
+
+def _described(corpus: dict[int, Bucket]) -> str:
+    rows = ", ".join(f"{len(bucket.ids)} of {width}" for width, bucket in corpus.items())
+    return f"dialogues by most tokens: {rows}"
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True, help="a directory to write into")
+    parser.add_argument("--dialogues", type=int, default=1_200_000)
+    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--tokens-per-step", type=int, default=131_072)
+    parser.add_argument("--limit-s", type=float, default=1e9, help="most seconds of the model's training")
+    parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--pirates", type=int, default=150_000, help="dialogues for the adapter; 0 leaves it out")
+    parser.add_argument("--pirate-steps", type=int, default=800)
+    parser.add_argument("--plain", action="store_true", help="without torch.compile")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -1,19 +1,20 @@
 """Dialogues as ids with the places that are learnt, sorted by length."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from demo.dialogue import Dialogue
 from demo.plots import write_dialogue
-from demo.tokenizer import ASSISTANT, END, PREAMBLE, SYSTEM, USER, WINDOW, id_of
+from demo.tokenizer import ASSISTANT, END, OBSERVATION, PREAMBLE, SYSTEM, USER, WINDOW, id_of
+from demo.turns import Dialogue, ToolSchema, Turn
 
 WIDTHS: Final = (96, 192, 320, 512, 1024, WINDOW)  # row lengths; a dialogue is padded to the next
 
@@ -31,11 +32,46 @@ class Bucket:
 def corpus_texts(seed: int, count: int) -> Iterator[str]:
     """Texts to train the tokenizer on."""
     for index in range(count):
-        dialogue = write_dialogue(Random(f"{seed}/text/{index}"))
-        yield dialogue.system or ""
-        for turn in dialogue.turns:
-            yield f"\n{turn.user}"
-            yield f"\n{turn.answer}"
+        for part in parts_of(write_dialogue(Random(f"{seed}/text/{index}"))):
+            yield part.text
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What stands between two control tokens of a rendered dialogue."""
+
+    role: str  # the control token that opens it
+    text: str
+    learnt: bool  # whether the demo wrote it; so is the control token after it
+
+
+def parts_of(dialogue: Dialogue) -> Iterator[Part]:
+    """A dialogue as the chat template renders it, part by part."""
+    if dialogue.tools:
+        yield Part(SYSTEM, _tools_text(dialogue.tools), learnt=False)
+    if dialogue.system is not None:
+        yield Part(SYSTEM, f"\n{dialogue.system}", learnt=False)
+    for turn in dialogue.turns:
+        yield from _parts_of_turn(turn)
+
+
+def _parts_of_turn(turn: Turn) -> Iterator[Part]:
+    yield Part(USER, f"\n{turn.user}", learnt=False)
+    for made in turn.rounds:
+        for call in made.calls:
+            yield Part(ASSISTANT, str(call), learnt=True)
+        for result in made.results:
+            yield Part(OBSERVATION, f"\n{result}", learnt=False)
+    yield Part(ASSISTANT, f"\n{turn.answer}", learnt=True)
+
+
+def _tools_text(tools: Sequence[ToolSchema]) -> str:
+    """The list of tools as chat_template.jinja writes it."""
+    text = "\n# 可用工具"
+    for tool in tools:
+        schema = json.dumps(tool, indent=4, ensure_ascii=False)
+        text += f"\n\n## {tool['name']}\n\n{schema}\n要调用这个函数时，请用 JSON 写出它的参数。"
+    return text
 
 
 class DialogueEncoder:
@@ -43,40 +79,40 @@ class DialogueEncoder:
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
-        self._special = {text: id_of(tokenizer, text) for text in (*PREAMBLE, SYSTEM, USER, ASSISTANT)}
+        roles = (*PREAMBLE, SYSTEM, USER, ASSISTANT, OBSERVATION)
+        self._special = {text: id_of(tokenizer, text) for text in roles}
 
     def encode(self, dialogue: Dialogue) -> tuple[list[int], list[bool]]:
         """Ids and the places to learn, cut to the window at the end of a turn."""
-        ids = [self._special[text] for text in PREAMBLE]
-        learnt = [False, False]
-        texts = [dialogue.system] if dialogue.system is not None else []
-        texts += [text for turn in dialogue.turns for text in (turn.user, turn.answer)]
-        pieces = self._tokenizer.encode_batch([f"\n{text}" for text in texts])
-        encoded = iter(piece.ids for piece in pieces)
-        if dialogue.system is not None:
-            system = [self._special[SYSTEM], *next(encoded)]
-            ids += system
-            learnt += [False] * len(system)
-        for user in encoded:
-            answer = next(encoded)
-            if len(ids) + len(user) + len(answer) + 3 > WINDOW:
-                break
-            # The <|user|> of the next turn ends this answer: it is learnt.
-            ids += [self._special[USER], *user, self._special[ASSISTANT], *answer]
-            learnt += [learnt[-1], *[False] * (len(user) + 1), *[True] * len(answer)]
+        parts = list(parts_of(dialogue))
+        pieces = self._tokenizer.encode_batch([part.text for part in parts])
+        ids, learnt = [self._special[text] for text in PREAMBLE], [False, False]
+        ends: list[int] = []  # where a turn of the user begins
+        for part, piece in zip(parts, pieces, strict=True):
+            if part.role == USER:
+                ends.append(len(ids))
+            ids += [self._special[part.role], *piece.ids]
+            # The control token after an answer is the demo's own: it ends the answer or calls once more.
+            learnt += [learnt[-1], *[part.learnt] * len(piece.ids)]
+        ends.append(len(ids))
         ids.append(self._special[USER])
         learnt.append(learnt[-1])
-        return ids, learnt
+        end = max((end for end in ends if end < WINDOW), default=0) + 1
+        return ids[:end], learnt[:end]
 
 
-def _shard(job: tuple[str, int, int, int]) -> dict[int, tuple[Rows, NDArray[np.bool_]]]:
-    text, seed, first, count = job
+Writer: TypeAlias = Callable[[Random], Dialogue]
+_Job: TypeAlias = tuple[str, Writer, str, int, int]
+
+
+def _shard(job: _Job) -> dict[int, tuple[Rows, NDArray[np.bool_]]]:
+    text, write, seed, first, count = job
     tokenizer = Tokenizer.from_str(text)
     encoder = DialogueEncoder(tokenizer)
     pad = id_of(tokenizer, END)
     rows: dict[int, tuple[list[Any], list[Any]]] = {width: ([], []) for width in WIDTHS}
     for index in range(first, first + count):
-        ids, learnt = encoder.encode(write_dialogue(Random(f"{seed}/{index}")))
+        ids, learnt = encoder.encode(write(Random(f"{seed}/{index}")))
         if not any(learnt):
             continue
         width = next(width for width in WIDTHS if len(ids) <= width)
@@ -86,10 +122,12 @@ def _shard(job: tuple[str, int, int, int]) -> dict[int, tuple[Rows, NDArray[np.b
     return {w: (np.stack(i), np.stack(m)) for w, (i, m) in rows.items() if i}
 
 
-def write_corpus(tokenizer: Tokenizer, seed: int, count: int, workers: int) -> dict[int, Bucket]:
+def write_corpus(
+    tokenizer: Tokenizer, seed: str, count: int, workers: int, write: Writer = write_dialogue
+) -> dict[int, Bucket]:
     """Buckets by width, written by many processes."""
     text, size = tokenizer.to_str(), -(-count // (workers * 4))
-    jobs = [(text, seed, first, min(size, count - first)) for first in range(0, count, size)]
+    jobs: list[_Job] = [(text, write, seed, first, min(size, count - first)) for first in range(0, count, size)]
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         shards = list(pool.map(_shard, jobs))
     return {

@@ -1,53 +1,129 @@
-"""The grammar files: what users type and what the demo answers, one section per topic.
-
-`> line` is typed by a user, `>? line` is a phrasing kept out of training so that figures can be
-taken on it, `- line` is an answer. `{slots}` are filled by `demo.slots`.
-"""
+"""The grammar: what people type and what the demo answers, by topic, as text files."""
 
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from random import Random
 from typing import Final, Literal, TypeAlias
+
+from demo.split import held_idea, held_phrasing
 
 Lang: TypeAlias = Literal["en", "zh"]
 
 LANGS: Final[tuple[Lang, ...]] = ("en", "zh")
 GRAMMAR_DIR: Final = Path(__file__).parent / "grammar"
 SLOT: Final = re.compile(r"\{(\w+)\}")
+_FRAGMENTS: Final = ("opener", "closer")  # small words, no phrasings of anything
+_MANY: Final = 16  # lines of a section from which some are kept out whole
+_TRIES: Final = 24
+_BARE: Final[dict[Lang, int]] = {"en": 6, "zh": 3}  # characters: what is shorter is typed as it is
+_BEFORE_QUESTIONS: Final[dict[Lang, tuple[str, ...]]] = {
+    "en": ("Tell me,", "Say,", "May I ask,", "Just curious,", "One question:", "I wonder,", "Quick one:"),
+    "zh": ("请问，", "我想问，", "问一下，", "说说看，", "好奇问一句，", "想知道，", "顺便问问，"),
+}
+_BEFORE_OTHERS: Final[dict[Lang, tuple[str, ...]]] = {
+    "en": ("Well,", "Now,", "Right,", "Listen,", "OK then,", "All right,", "You know,"),
+    "zh": ("嗯，", "那个，", "跟你说，", "我说，", "对了，", "好吧，", "是这样，"),
+}
+_CHOICE: Final = re.compile(r"\[([^\[\]]*)\]")
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
     """The lines of one section."""
 
-    users: list[str] = field(default_factory=list[str])
-    held: list[str] = field(default_factory=list[str])  # never trained on
+    users: list[str] = field(default_factory=list[str])  # lines of training; a quarter of their wordings is held out
+    far: list[str] = field(default_factory=list[str])  # lines of which training sees no wording
     answers: list[str] = field(default_factory=list[str])
+    short: list[str] = field(default_factory=list[str])  # answers in a few words
 
 
 @cache
 def load_grammar(lang: Lang) -> Mapping[str, Topic]:
-    """The topics of one language by name, in the order of the file."""
+    """The topics of one language by name, from every file of its folder."""
     topics: dict[str, Topic] = {}
+    for path in sorted((GRAMMAR_DIR / lang).glob("*.txt")):
+        _read(path, topics)
+    for name, topic in topics.items():
+        if len(topic.users) >= _MANY and name not in _FRAGMENTS:
+            topic.far.extend(line for line in topic.users if held_idea(f"{lang}/{name}", line))
+            topic.users[:] = [widened(line, lang) for line in topic.users if line not in topic.far]
+    return topics
+
+
+def widened(line: str, lang: Lang) -> str:
+    """A line with a few small words before it, where it has hardly any wordings of its own."""
+    if line.count("|") >= 3 or line.startswith("{") or len(SLOT.sub("", line)) < _BARE[lang]:
+        return line
+    before = _BEFORE_QUESTIONS if line.endswith(("?", "？")) else _BEFORE_OTHERS
+    if lang == "en" and not line.startswith(("I ", "I'", "[", "{")):
+        return f"[{line[0]}|{'|'.join(f'{words} {line[0].lower()}' for words in before[lang])}]{line[1:]}"
+    gap = " " if lang == "en" else ""
+    return f"[|{'|'.join(words + gap for words in before[lang])}]{line}"
+
+
+def wording(line: str, rng: Random, *, held: bool) -> str | None:
+    """One wording of a line, of training or of the quarter kept out of it; None where there seems to be none."""
+    if "[" not in line:
+        return None if held else line  # the one wording there is
+    for _ in range(_TRIES):
+        if held_phrasing(text := choose(line, rng)) == held:
+            return text
+    return None
+
+
+@cache
+def sections(lang: Lang, file: str) -> tuple[str, ...]:
+    """The names of the sections of one file, in its order."""
+    text = (GRAMMAR_DIR / lang / f"{file}.txt").read_text(encoding="utf-8")
+    return tuple(line.removeprefix("== ") for line in text.splitlines() if line.startswith("== "))
+
+
+def _read(path: Path, topics: dict[str, Topic]) -> None:
     topic = Topic()
-    for line in (GRAMMAR_DIR / f"{lang}.txt").read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8").splitlines():
         mark, _, text = line.partition(" ")
         match mark:
             case "==":
+                if text in topics:
+                    raise ValueError(f"{path.name}: the section {text!r} stands in two places")
                 topic = topics.setdefault(text, Topic())
             case ">":
                 topic.users.append(text)
-            case ">?":
-                topic.held.append(text)
             case "-":
                 topic.answers.append(text)
+            case "~":
+                topic.short.append(text)
             case "" | "#":
                 pass
             case _:
-                raise ValueError(f"{lang}.txt: a line without a mark: {line!r}")
-    return topics
+                raise ValueError(f"{path.name}: a line without a mark: {line!r}")
+
+
+@cache
+def pairs(lang: Lang, section: str) -> tuple[tuple[str, str], ...]:
+    """The `left => right` lines of a section."""
+    lines = (line.partition(" => ") for line in load_grammar(lang)[section].answers)
+    return tuple((left.strip(), right.strip()) for left, _, right in lines)
+
+
+def choose(template: str, rng: Random) -> str:
+    """The template with one of each `[a|b]` chosen, the inner ones first."""
+    while match := _CHOICE.search(template):
+        chosen = rng.choice(match[1].split("|"))
+        template = f"{template[: match.start()]}{chosen}{template[match.end() :]}"
+    return template
+
+
+def expansions(template: str) -> list[str]:
+    """Every text that `choose` may give."""
+    match = _CHOICE.search(template)
+    if match is None:
+        return [template]
+    head, tail = template[: match.start()], template[match.end() :]
+    return [text for part in match[1].split("|") for text in expansions(f"{head}{part}{tail}")]
 
 
 def fill(template: str, value_of: Callable[[str], str], *, spaced: bool = False) -> str:

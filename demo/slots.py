@@ -1,165 +1,97 @@
-"""What stands in the slots of the grammar: things, places, numbers, sentences, pastes."""
+"""What stands in the slots of the grammar: names, cities, things, numbers, words, pastes."""
 
-import json
-import string
 from collections.abc import Callable
+from functools import cache
 from random import Random
 from typing import Final
 
-from demo.grammar import Lang, fill, load_grammar
-from demo.names import EMOJI, draw_name
-from demo.words import CHINESE, ENGLISH, Words, gb2312_chars
+from demo.grammar import Lang, fill, load_grammar, pairs, wording
+from demo.held import is_held_make
+from demo.names import draw_name
+from demo.sentences import (
+    WORDS,
+    clause,
+    code,
+    mash,
+    noun_phrase,
+    paste,
+    place,
+    sentence,
+    strange_word,
+    url,
+    word,
+)
+from demo.split import held_value
+from demo.words import ENGLISH, gb2312_chars
 
-WORDS: Final[dict[Lang, Words]] = {"en": ENGLISH, "zh": CHINESE}
+FACTS: Final = ("name", "city", "colour", "thing", "number")  # what the demo remembers of its user
+_VOWELS: Final = (*"aeiouAEIOU", "honest", "hour")
 _EDGE: Final = " .,!?;:。，！？；：、\"'“”"
 
 
-def draw(slot: str, rng: Random, lang: Lang) -> str:
-    """One value for a slot of the grammar; `x2` is drawn as `x`."""
-    return _SLOTS[slot.rstrip("2") if slot != "fill2" else slot](rng, lang)
+def draw(slot: str, rng: Random, lang: Lang, *, held: bool = False) -> str:
+    """One value for a slot of the grammar; `x2` is drawn as `x`, `held` takes those kept out of training."""
+    if slot in _FACTS:
+        return _FACTS[slot](rng, lang, held)
+    return _SLOTS[slot if slot in _SLOTS else slot.rstrip("2")](rng, lang)
 
 
-def thing(rng: Random, lang: Lang) -> str:
-    """A noun phrase: known words, unknown ones, or both."""
-    words = WORDS[lang]
-    noun, adjective = rng.choice(words.nouns), rng.choice(words.adjectives)
-    roll = rng.random()
-    if roll < 0.25:
-        return noun
-    if roll < 0.45:
-        return f"{adjective} {noun}" if lang == "en" else f"{adjective}的{noun}"
-    if roll < 0.6:
-        return f"the {adjective} {noun}s" if lang == "en" else noun + rng.choice(words.nouns)
-    if roll < 0.7:
-        return f"{noun}s" if lang == "en" else rng.choice(ENGLISH.nouns)
-    if roll < 0.85:
-        return strange_word(rng, lang)
-    return draw_name(rng, lang)
+def draw_thing(rng: Random, lang: Lang, *, held: bool = False) -> tuple[str, str]:
+    """A thing one may own: with its article or measure word, and bare."""
+    while True:
+        noun, measure = rng.choice(_things(lang))
+        if rng.random() < 0.2:
+            noun, measure = strange_word(rng, lang), "一个"
+        adjective = rng.choice(WORDS[lang].adjectives) if rng.random() < 0.4 else ""
+        joint = (" " if lang == "en" else "的") if adjective else ""
+        bare = f"{adjective}{joint}{noun}"
+        if bare and held_value("thing", bare) == held and not is_held_make(bare):
+            return (f"{_article(bare)} {bare}" if lang == "en" else f"{measure}{bare}"), bare
 
 
-def strange_word(rng: Random, lang: Lang) -> str:
-    """A word nobody knows."""
-    if lang == "zh":
-        return "".join(rng.choices(gb2312_chars(1), k=rng.randint(1, 4)))
-    return draw_name(rng, "en").lower()
+@cache
+def _things(lang: Lang) -> tuple[tuple[str, str], ...]:
+    return pairs(lang, "things")
 
 
-def place(rng: Random, lang: Lang) -> str:
-    """A real or an invented place."""
-    return rng.choice(WORDS[lang].places) if rng.random() < 0.4 else draw_name(rng, lang)
+def _article(text: str) -> str:
+    return "an" if text.startswith(_VOWELS) and not text.startswith(("uni", "use", "eu", "one")) else "a"
 
 
-def sentence(rng: Random, lang: Lang) -> str:
-    """A sentence of everyday words with its full stop."""
-    if rng.random() < 0.4:
-        return _chatter(rng, lang)
-    clauses = [clause(rng, lang) for _ in range(rng.choice((1, 1, 1, 2)))]
-    if lang == "zh":
-        return "，".join(clauses) + rng.choice("。。。！？")
-    text = rng.choice((" and ", ", ", " because ", " but ")).join(clauses)
-    return text[0].upper() + text[1:] + rng.choice(("", ".", ".", ".", "!", "?"))
+def _city(rng: Random, lang: Lang, held: bool) -> str:
+    while True:
+        found = rng.choice(load_grammar(lang)["cities"].answers) if rng.random() < 0.6 else draw_name(rng, lang)
+        if held_value("city", found) == held and (held or not is_held_make(found)):
+            return found
 
 
-def _chatter(rng: Random, lang: Lang) -> str:
-    line = rng.choice(load_grammar(lang)["chatter"].users)
-    text = fill(line, lambda slot: draw(slot, rng, lang))
-    return text if not text[-1].isalnum() else text + ("." if lang == "en" else "。")
+def _colour(rng: Random, lang: Lang, held: bool) -> str:
+    while held_value("colour", found := rng.choice(load_grammar(lang)["colours"].answers)) != held:
+        pass
+    return found
 
 
-def _mostly(pool: tuple[str, ...], rng: Random, lang: Lang) -> str:
-    """A word of the pool, or now and then one nobody knows."""
-    return strange_word(rng, lang) if rng.random() < 0.15 else rng.choice(pool)
+def _number(rng: Random, _lang: Lang, held: bool) -> str:
+    while held_value("number", found := str(rng.randint(0, 10 ** rng.randint(1, 6)))) != held:
+        pass
+    return found
 
 
-def clause(rng: Random, lang: Lang) -> str:
-    """A clause without punctuation: sometimes grammatical, sometimes a heap of words."""
-    words = WORDS[lang]
-    roll = rng.random()
-    if roll < 0.2:
-        pool = (*words.nouns, *words.verbs, *words.adjectives, *words.adverbs, *words.links)
-        return _space(lang).join(rng.choices(pool, k=rng.randint(2, 9)))
-    if roll < 0.3:
-        return _space(lang).join(strange_word(rng, lang) for _ in range(rng.randint(2, 7)))
-    return _english_clause(rng, words) if lang == "en" else _chinese_clause(rng, words)
+_FACTS: Final[dict[str, Callable[[Random, Lang, bool], str]]] = {
+    "name": lambda rng, lang, held: draw_name(rng, lang, held=held),
+    "me": lambda rng, lang, held: draw_name(rng, lang, held=held),
+    "city": _city,
+    "colour": _colour,
+    "number": _number,
+}
 
 
-def _english_clause(rng: Random, words: Words) -> str:
-    who = rng.choice(
-        ("the {n}", "a {n}", "my {n}", "our {n}", "we", "they", "she", "he", "you", "some {a} {n}s", "I", "this {n}")
-    )
-    verb = rng.choice(("{v}s", "will {v}", "can {v}", "did not {v}", "had to {v}", "wants to {v}", "is"))
-    what = rng.choice(
-        ("the {a} {n}", "{n}s", "every {n}", "a {n} {l} the {n}", "{a} {n}s", "it {d}", "{a}", "{l} the {a} {n}")
-    )
-    return _worded(f"{who} {verb} {what}", rng, words)
-
-
-def _chinese_clause(rng: Random, words: Words) -> str:
-    who = rng.choice(("这个{n}", "我的{n}", "我们", "他们", "她", "他", "{a}的{n}", "{n}", "大家", "我", "有人"))
-    verb = rng.choice(("{d}{v}", "{v}了", "会{v}", "没有{v}", "想{v}", "{l}{n}{v}"))
-    what = rng.choice(("{a}的{n}", "{n}", "每个{n}", "{n}里的{n}", "那些{n}", "一个{n}"))
-    return _worded(who + verb + what, rng, words)
-
-
-def _worded(pattern: str, rng: Random, words: Words) -> str:
-    classes = {"n": words.nouns, "v": words.verbs, "a": words.adjectives, "d": words.adverbs, "l": words.links}
-    out = ""
-    for index, part in enumerate(pattern.replace("}", "{").split("{")):
-        out += rng.choice(classes[part]) if index % 2 else part
-    return out
-
-
-def _space(lang: Lang) -> str:
-    return " " if lang == "en" else ""
-
-
-def paste(rng: Random, lang: Lang) -> str:
-    """A long text: prose, code, noise, or lines of a log."""
-    length = int(60 * 20 ** rng.random())  # characters, 60 to 1,200
-    maker = rng.choices((sentence, code, mash, row), (6, 1, 1, 1))[0]
-    pieces: list[str] = []
-    while sum(map(len, pieces)) < length:
-        pieces.append(maker(rng, lang))
-    glue = "\n" if maker in (code, row) else rng.choice((" ", " ", "\n")) if lang == "en" else ""
-    return glue.join(pieces)
-
-
-def code(rng: Random, _lang: Lang) -> str:
-    """A line that looks like a program."""
-    a, b, c = (rng.choice(ENGLISH.nouns) for _ in range(3))
-    n = rng.randint(0, 999)
-    return rng.choice(
-        (
-            f"def {a}({b}, {c}=None): return {b}",
-            f"for {a} in range({n}): print({a})",
-            f"{a} = {b}[{n}] + {c}.{a}()",
-            f"<{a} class='{b}'>{c}</{a}>",
-            f"SELECT {a} FROM {b} WHERE {c} = {n};",  # noqa: S608 (never run)
-            f'{{"{a}": {n}, "{b}": ["{c}"]}}',
-            f"    if not self.{a}: raise {b.capitalize()}Error('{c}')",
-            f"$ {a} --{b} {n} | {c}",
-        )
-    )
-
-
-def row(rng: Random, lang: Lang) -> str:
-    """A line of a table or of a log."""
-    return f"{rng.randint(0, 23)}:{rng.randint(10, 59)}\t{thing(rng, lang)}, {rng.randint(0, 99999)}"
-
-
-def mash(rng: Random, _lang: Lang) -> str:
-    """Keys hit at random."""
-    pools = (
-        string.ascii_lowercase,
-        "asdfjkl;",
-        string.printable[:94],
-        string.digits,
-        "!?.-*#@",
-        gb2312_chars(1),
-        "哈啊嗯哦",
-        EMOJI,
-    )
-    return "".join(rng.choices(rng.choice(pools), k=rng.randint(3, 24)))
+def string(rng: Random, lang: Lang, *, held: bool = False) -> str:
+    """A string to spell: mostly one word of at most fourteen characters, of any make of training."""
+    while True:
+        text = word(rng, lang) if rng.random() < 0.2 else draw_name(rng, lang, held=held)
+        if 2 <= len(text) <= 14 and held_value("name", text) == held and not is_held_make(text):
+            return text
 
 
 def saying(rng: Random, lang: Lang) -> str:
@@ -168,47 +100,22 @@ def saying(rng: Random, lang: Lang) -> str:
         (draw_name, 4),
         (clause, 3),
         (sentence, 1.5),
-        (thing, 2),
+        (noun_phrase, 2),
         (word, 1.5),
         (mash, 1),
-        (number, 0.7),
+        (digits, 0.7),
     )
     while True:
         maker = rng.choices([m for m, _ in makers], [w for _, w in makers])[0]
         text = maker(rng, lang)[:70].strip(_EDGE)
-        if text:
+        if text and not is_held_make(text):
             return text
 
 
-def tools(rng: Random, lang: Lang) -> str:
-    """A list of tools as the chat template writes it; the demo cannot use them."""
-    out = "# 可用工具"
-    for _ in range(rng.randint(1, 3)):
-        name, field = (rng.choice(ENGLISH.nouns) for _ in range(2))
-        function = {
-            "name": f"{rng.choice(('get', 'find', 'make', 'send'))}_{name}",
-            "description": sentence(rng, lang),
-            "parameters": {
-                "type": "object",
-                "properties": {field: {"type": rng.choice(("string", "integer", "number"))}},
-                "required": [field],
-            },
-        }
-        text = json.dumps(function, indent=4, ensure_ascii=False)
-        out += f"\n\n## {function['name']}\n\n{text}\n要调用这个函数时，请用 JSON 写出它的参数。"
-    return out
-
-
-def word(rng: Random, lang: Lang) -> str:
-    """One word of the dictionary."""
-    words = WORDS[lang]
-    return rng.choice(rng.choice((words.nouns, words.verbs, words.adjectives)))
-
-
-def number(rng: Random, _lang: Lang) -> str:
+def digits(rng: Random, _lang: Lang) -> str:
     """Digits, perhaps with a point."""
-    digits = str(rng.randint(100, 10 ** rng.randint(3, 11)))
-    return rng.choice((digits, f"{digits}.{rng.randint(0, 99)}"))
+    whole = str(rng.randint(100, 10 ** rng.randint(3, 11)))
+    return rng.choice((whole, f"{whole}.{rng.randint(0, 99)}"))
 
 
 def job(rng: Random, lang: Lang) -> str:
@@ -226,35 +133,43 @@ def state(rng: Random, lang: Lang) -> str:
     return stem + rng.choice(["ed", "ed", "ed", "ated", "ing", "ful", "less", "ous", "ish", "able"])
 
 
-def url(rng: Random, _lang: Lang) -> str:
-    """An address on the web that does not exist."""
-    host, page = (rng.choice(ENGLISH.nouns) for _ in range(2))
-    return f"https://www.{host}{rng.randint(1, 99)}.example/{page}?id={rng.randint(1, 9999)}"
+def _said(rng: Random, lang: Lang) -> str:
+    """A sentence with its full stop: of the grammar's chatter, or made of words."""
+    if rng.random() < 0.6:
+        return sentence(rng, lang)
+    line = wording(rng.choice(load_grammar(lang)["chatter"].users), rng, held=False) or "{n}"
+    text = fill(line, lambda slot: draw(slot, rng, lang))
+    return text if not text[-1].isalnum() else text + ("." if lang == "en" else "。")
+
+
+def _noun(rng: Random, lang: Lang) -> str:
+    return strange_word(rng, lang) if rng.random() < 0.15 else rng.choice(WORDS[lang].nouns)
+
+
+def _small(rng: Random, _lang: Lang) -> str:
+    return str(rng.randint(0, 99))
 
 
 _SLOTS: Final[dict[str, Callable[[Random, Lang], str]]] = {
-    "x": thing,
+    "x": noun_phrase,
+    "subject": noun_phrase,
     "place": place,
     "job": job,
     "state": state,
     "adj": lambda rng, lang: rng.choice(WORDS[lang].adjectives),
     "word": word,
-    "fill": sentence,
+    "fill": _said,
     "fill2": clause,
     "long": paste,
     "mash": mash,
     "code": code,
     "url": url,
     "say": saying,
-    "number": number,
-    "tools": tools,
-    "n": lambda rng, lang: _mostly(WORDS[lang].nouns, rng, lang),
+    "n": _noun,
     "v": lambda rng, lang: rng.choice(WORDS[lang].verbs),
     "year": lambda rng, _lang: str(rng.randint(1000, 2099)),
-    "a": lambda rng, _lang: str(rng.randint(0, 99)),
-    "b": lambda rng, _lang: str(rng.randint(0, 99)),
+    "a": _small,
+    "b": _small,
     "big": lambda rng, _lang: str(rng.randint(100, rng.choice((199, 999, 9999)))),
     "other": draw_name,
-    "me": draw_name,
-    "name": draw_name,
 }

@@ -2,13 +2,13 @@
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import torch
 from tokenizers import Tokenizer
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from transformers import Glm4Config, Glm4ForCausalLM
 
 from demo.corpus import Bucket
@@ -51,7 +51,7 @@ def new_model(tokenizer: Tokenizer) -> Glm4ForCausalLM:
 
 
 def train(model: Glm4ForCausalLM, corpus: Mapping[int, Bucket], settings: TrainSettings, device: str) -> None:
-    """Train in place; the model ends on the device in float32."""
+    """Train in place what requires gradients; the model ends on the device in float32."""
     torch.manual_seed(settings.seed)
     torch.set_float32_matmul_precision("high")
     net = cast("Any", model).to(device).train()
@@ -60,7 +60,8 @@ def train(model: Glm4ForCausalLM, corpus: Mapping[int, Bucket], settings: TrainS
         for layer in net.model.layers:
             layer.compile(dynamic=False)
     batches = _Batches(corpus, settings, device)
-    optimizer = _optimizer(model, settings)
+    learning = [p for p in model.parameters() if p.requires_grad]
+    optimizer = _optimizer(learning, settings)
     started = time.monotonic()
     step = 0
     for step in range(settings.steps):
@@ -78,12 +79,25 @@ def train(model: Glm4ForCausalLM, corpus: Mapping[int, Bucket], settings: TrainS
             logits = net.lm_head(hidden[:, :-1][wanted])
         loss = nn.functional.cross_entropy(logits.float(), ids[:, 1:][wanted])
         loss.backward()
-        norm = nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        _average(learning)
+        norm = nn.utils.clip_grad_norm_(learning, 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        if step % 100 == 0 or step < 3:
+        if step % 500 == 0 or step < 3:
             print(f"step {step} loss {loss.item():.4f} norm {norm.item():.2f} {spent:.0f} s", flush=True)
     print(f"trained {step + 1} steps in {time.monotonic() - started:.0f} s", flush=True)
+
+
+def _average(learning: Sequence[nn.Parameter]) -> None:
+    """Share the gradients where several GPUs learn together (torchrun)."""
+    if not distributed.is_initialized():
+        return
+    grads = [p.grad for p in learning if p.grad is not None]
+    flat = torch.cat([grad.flatten() for grad in grads])
+    distributed.all_reduce(flat)
+    flat /= distributed.get_world_size()
+    for grad, shared in zip(grads, flat.split([grad.numel() for grad in grads]), strict=True):
+        grad.copy_(shared.view_as(grad))
 
 
 def _allow_recompiles(limit: int) -> None:
@@ -100,10 +114,10 @@ def _schedule(step: int, progress: float, settings: TrainSettings) -> float:
     return warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
 
 
-def _optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.AdamW:
+def _optimizer(learning: Sequence[nn.Parameter], settings: TrainSettings) -> torch.optim.AdamW:
     """AdamW; gains and biases are not decayed."""
-    matrices = [p for p in model.parameters() if p.ndim >= 2]
-    vectors = [p for p in model.parameters() if p.ndim < 2]
+    matrices = [p for p in learning if p.ndim >= 2]
+    vectors = [p for p in learning if p.ndim < 2]
     groups = [
         {"params": matrices, "weight_decay": settings.weight_decay},
         {"params": vectors, "weight_decay": 0.0},
@@ -125,11 +139,13 @@ class _Batches:
         self._shares = torch.tensor([float(ids.numel()) for ids, _ in self._rows.values()])
         self._tokens = settings.tokens_per_step
         self._device = device
-        self._random = torch.Generator().manual_seed(settings.seed)
+        self._widths = torch.Generator().manual_seed(settings.seed)  # the same on every GPU: none waits for another
+        rank = distributed.get_rank() if distributed.is_initialized() else 0
+        self._random = torch.Generator().manual_seed(settings.seed + 1000 * rank)
 
     def draw(self) -> tuple[Tensor, Tensor]:
         """Ids (rows, width) int64 and the places to learn (rows, width) bool."""
-        index = int(torch.multinomial(self._shares, 1, generator=self._random))
+        index = int(torch.multinomial(self._shares, 1, generator=self._widths))
         width = list(self._rows)[index]
         ids, learnt = self._rows[width]
         count = max(1, self._tokens // width)

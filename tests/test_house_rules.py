@@ -52,6 +52,7 @@ ABOUT_NO_MODULE = {
     "api/test_exports.py": "the public surface, src/duihua/__init__.py",
     "checkpoint/test_models_page.py": "docs/models.md",
     "demo/test_bundled.py": "the bundled demo's files and what it can do",
+    "demo/test_tools.py": "the tools of the recipe, demo/tools/",
 }
 
 

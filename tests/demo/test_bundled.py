@@ -9,6 +9,7 @@ import pytest
 from demo.corpus import DialogueEncoder
 from demo.plots import write_dialogue
 from demo.tokenizer import SPECIALS, STOPS, VOCAB_SIZE, WINDOW
+from demo.turns import Dialogue
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer
 
@@ -38,14 +39,24 @@ def test_digits_and_chinese_characters_stand_alone(tokenizer: Any):
     assert tokenizer.decode(tokenizer.encode(text, add_special_tokens=False)) == text
 
 
+def as_messages(dialogue: Dialogue) -> list[dict[str, Any]]:
+    messages: list[dict[str, Any]] = [] if dialogue.system is None else [{"role": "system", "content": dialogue.system}]
+    for turn in dialogue.turns:
+        messages.append({"role": "user", "content": turn.user})
+        for made in turn.rounds:
+            calls = [{"function": {"name": call.name, "arguments": call.arguments}} for call in made.calls]
+            messages.append({"role": "assistant", "content": None, "tool_calls": calls})
+            messages += [{"role": "tool", "content": result} for result in made.results]
+        messages.append({"role": "assistant", "content": turn.answer})
+    return messages
+
+
 def test_training_and_the_template_render_the_same_ids(tokenizer: Any):
     encoder = DialogueEncoder(Tokenizer.from_file(str(FOLDER / "tokenizer.json")))
-    for seed in range(40):
-        dialogue = write_dialogue(Random(seed))
-        messages = [] if dialogue.system is None else [{"role": "system", "content": dialogue.system}]
-        for turn in dialogue.turns:
-            messages += [{"role": "user", "content": turn.user}, {"role": "assistant", "content": turn.answer}]
-        text = tokenizer.apply_chat_template(messages, tokenize=False) + "<|user|>"
+    for seed in range(60):
+        dialogue = write_dialogue(Random(f"bundled/{seed}"))
+        tools = [{"type": "function", "function": tool} for tool in dialogue.tools]
+        text = tokenizer.apply_chat_template(as_messages(dialogue), tools=tools or None, tokenize=False) + "<|user|>"
         whole = tokenizer.encode(text, add_special_tokens=False)
         if len(whole) <= WINDOW:
             assert encoder.encode(dialogue)[0] == whole

@@ -1,0 +1,78 @@
+"""Holds the cases of the exams, in one process or in several that share the GPU."""
+
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from random import Random
+from typing import Final
+
+import torch
+
+from demo.exams import pirate, strangers, write_cases
+from demo.exams.case import Case, Held, Reply
+from demo.lora import merged
+from demo.talker import Talker
+
+_ROOM: Final = {"cpu": 40_000, "cuda": 1_500_000}  # characters of one batch
+_SEED: Final = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Exam:
+    """What is examined, on what, and how much of it. The same values give the same cases in every process."""
+
+    folder: Path
+    count: int  # cases of an exam in each language
+    quick: bool = False  # only conversations of at most five steps and 600 characters
+    adapter: Path | None = None
+    dtype: str = "float32"
+    greedy: bool = False
+
+    def cases(self) -> list[Case]:
+        """The exams of the checkpoint, or those of its adapter."""
+        write = write_cases if self.adapter is None else pirate.write_cases
+        if self.quick:
+            return [case for case in write(Random(_SEED), self.count) if _is_short(case)]
+        cases = write(Random(_SEED), self.count)
+        return cases if self.adapter else cases + strangers.read()
+
+    def talker(self, worker: int = 0) -> Talker:
+        """The checkpoint, with the adapter if there is one, on this worker's share of the GPUs."""
+        gpus = torch.cuda.device_count()
+        device = f"cuda:{worker % gpus}" if gpus else "cpu"
+        model = merged(self.folder, self.adapter) if self.adapter else None
+        dtype, room = getattr(torch, self.dtype), _ROOM["cuda" if gpus else "cpu"]
+        return Talker(self.folder, device, dtype=dtype, greedy=self.greedy, room=room, model=model)
+
+
+def _is_short(case: Case) -> bool:
+    return len(case.steps) <= 5 and sum(len(step.user) for step in case.steps) <= 600
+
+
+def examine(exam: Exam, workers: int = 1) -> list[Held]:
+    """Every case, held to its end.
+
+    Args:
+        exam: What to hold; sampling is seeded, so one worker's outcome is stable.
+        workers: Processes. Each takes conversations of about the same number of steps.
+    """
+    cases = exam.cases()
+    if workers == 1:
+        torch.manual_seed(_SEED)
+        return exam.talker().hold(cases)
+    order = sorted(range(len(cases)), key=lambda at: (cases[at].longest, len(cases[at].steps)))
+    size = -(-len(order) // workers)
+    shares = [order[first : first + size] for first in range(0, len(order), size)]
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        done = [row for rows in pool.map(_share, [(exam, *job) for job in enumerate(shares)]) for row in rows]
+    return [Held(cases[at], replies, ended) for at, replies, ended in done]
+
+
+def _share(job: tuple[Exam, int, Sequence[int]]) -> list[tuple[int, list[Reply], bool]]:
+    exam, worker, share = job
+    cases = exam.cases()
+    torch.manual_seed(_SEED)
+    held = exam.talker(worker).hold([cases[at] for at in share])
+    return [(at, one.replies, one.ended) for at, one in zip(share, held, strict=True)]

@@ -1,0 +1,1 @@
+"""What the demo can do: each skill writes one turn of a scene."""

@@ -1,0 +1,147 @@
+"""Kinds of tools made up on the spot, so that a schema has to be read and cannot be known."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from random import Random
+from typing import Final
+
+from demo.grammar import LANGS, Lang
+from demo.split import held_value
+from demo.tools.kinds import Kind, Param, Result, Split, Wording, pair_of, slots_of, split_wordings
+from demo.tools.values import lines_of, pool, read_table
+
+_LINES: Final = 6  # wordings of each sort that one made-up tool is asked for with
+_SYLLABLES: Final = (
+    "ba be bi bo da do fa fi ga go ka ki ko la lo lu ma mi mo na ne no pa pi ra ro ru sa su ta ti vo wa zu".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Word:
+    """A word in both languages, and as it may stand in the name of a tool."""
+
+    en: str
+    zh: str
+
+    @property
+    def slug(self) -> str:
+        return re.sub(r"\W+", "_", self.en.casefold())
+
+    def in_lang(self, lang: Lang) -> str:
+        return self.en if lang == "en" else self.zh
+
+
+def draw_kind(rng: Random, *, held: bool, beside: Kind | None = None) -> Kind:
+    """A kind nobody wrote down; `beside` one of the same family, taking the same."""
+    families = list(read_table("procedural"))
+    family = beside.id.split()[0] if beside is not None else rng.choices(families, (5, 2, 2, 2))[0]
+    while True:
+        kind = _kind(rng, family, _noun(rng, family, held), held, beside)
+        if beside is None or kind.id != beside.id:
+            return kind
+
+
+def _noun(rng: Random, family: str, held: bool) -> _Word:
+    """A noun, one in four of them made up; of the third kept out of training where `held`."""
+    while True:
+        if rng.random() < 0.25:
+            word = "".join(rng.choices(_SYLLABLES, k=rng.randint(2, 3))) + rng.choice(("", "", "n", "x", "l", "sh"))
+            found = _Word(word, word)
+        else:
+            found = _Word(*rng.choice(pool(f"{family}_nouns")))
+        if held_value("tool noun", found.en) == held:
+            return found
+
+
+def _kind(rng: Random, family: str, noun: _Word, held: bool, beside: Kind | None) -> Kind:
+    table = read_table("procedural")[family]
+    taken, draws, keys = _param(rng, table, beside)
+    verb = _Word(*rng.choice(pool("verbs"))) if family == "act" else _Word("", "")
+    names = (name.format(noun=noun.slug, verb=verb.slug, taken=taken.slug) for name in table["names"].split())
+    opaque = f"{rng.choice(('tool', 'fn', 'query', 'op', 'f'))}_{_number(rng, held)}"
+    name = opaque if rng.random() < 0.15 else rng.choice(list(names))
+    words = {"noun": noun, "verb": verb, "taken": taken}
+    extra = _extra(rng, noun, held) if family == "lookup" and rng.random() < 0.25 else None
+    results = _results(rng, noun, extra, table["gives"].split(", ")) if "gives" in table else ()
+    return Kind(
+        f"{family} {verb.en} {noun.en}".replace("  ", " "),
+        Split((name,), (name,)),
+        (_as_param(taken, draws, keys),),
+        results,
+        {lang: _wording(rng, lang, family, words, extra) for lang in LANGS},
+    )
+
+
+def _number(rng: Random, held: bool) -> int:
+    while held_value("tool number", str(found := rng.randint(1, 99))) != held:
+        pass
+    return found
+
+
+def _param(rng: Random, table: Mapping[str, str], beside: Kind | None) -> tuple[_Word, str, tuple[str, ...]]:
+    """What the tool takes: its word, the make of its values and its names; the same as the one beside it."""
+    rows = [tuple(part.strip() for part in line.split("|")) for line in lines_of(table["takes"])]
+    same = [row for row in rows if beside is not None and _Word(*row[1:]).slug == beside.params[0].names[0]]
+    draws, en, zh = rng.choice(same or rows)
+    word = _Word(en, zh)
+    return word, draws, (word.slug, word.slug, word.zh)
+
+
+def _as_param(taken: _Word, draws: str, keys: tuple[str, ...]) -> Param:
+    row = read_table("lines")
+    texts = {
+        part: pair_of({lang: row[lang][part].replace("{taken}", taken.in_lang(lang)) for lang in LANGS})
+        for part in ("about_x", "ask_x", "reply_x")
+    }
+    return Param("x", draws, keys, texts["about_x"], texts["ask_x"], texts["reply_x"])
+
+
+def _extra(rng: Random, noun: _Word, held: bool) -> _Word:
+    """A second value that comes back with the first."""
+    while (found := _noun(rng, "lookup", held)) == noun:
+        pass
+    return found
+
+
+def _results(rng: Random, noun: _Word, extra: _Word | None, makes: list[str]) -> tuple[Result, ...]:
+    slots = (("v", noun),) if extra is None else (("v", noun), ("w", extra))
+    return tuple(Result(slot, rng.choice(makes), (word.slug, word.slug, word.zh)) for slot, word in slots)
+
+
+def _wording(rng: Random, lang: Lang, family: str, words: Mapping[str, _Word], extra: _Word | None) -> Wording:
+    def filled(line: str) -> str:
+        for key, word in words.items():
+            text = word.in_lang(lang)
+            line = line.replace(f"{{{key}}}", text).replace(f"{{{key.capitalize()}}}", text[:1].upper() + text[1:])
+        return line.replace("{extra}", extra.in_lang(lang) if extra else "")
+
+    def some(lines: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(filled, rng.sample(lines, min(_LINES, len(lines)))))
+
+    def side(split: Split) -> Split:
+        return Split(some(split.trained), some(split.held))
+
+    asks, partial, twice = _split(family, lang)
+    table = read_table("procedural")[family][lang]
+    return Wording(
+        filled(table["thing"]),
+        tuple(map(filled, lines_of(table["describes"]))),
+        side(asks),
+        side(partial),
+        side(twice),
+        answers=tuple(map(filled, lines_of(table["answers" if extra is None else "answers_both"]))),
+    )
+
+
+@cache
+def _split(family: str, lang: Lang) -> tuple[Split, Split, Split]:
+    """The lines to ask with, those that lack the value, and those that have two."""
+    table = read_table("procedural")[family][lang]
+    lines = lines_of(table["asks"])
+    return (
+        split_wordings(lang, tuple(line for line in lines if "x" in slots_of(line))),
+        split_wordings(lang, tuple(line for line in lines if "x" not in slots_of(line))),
+        split_wordings(lang, lines_of(table.get("twice", ""))),
+    )
