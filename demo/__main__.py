@@ -19,6 +19,7 @@ from demo.pirate import as_pirate
 from demo.plots import write_dialogue
 from demo.tokenizer import train_tokenizer
 from demo.train import TrainSettings, new_model, train
+from demo.train import tell as train_tell
 
 SEED: Final = 20261121
 
@@ -30,10 +31,9 @@ def main() -> None:
     started = time.monotonic()
 
     def tell(what: str) -> None:
-        if rank == 0:
-            print(f"{time.monotonic() - started:.0f} s: {what}", flush=True)
+        train_tell(f"{time.monotonic() - started:.0f} s: {what}")
 
-    tokenizer = train_tokenizer(corpus_texts(SEED, min(8_000, args.dialogues)))
+    tokenizer = _same(train_tokenizer(corpus_texts(SEED, min(8_000, args.dialogues))))
     tell(f"tokenizer of {tokenizer.get_vocab_size()} ids")
     workers = max(1, (os.cpu_count() or 1) // gpus)
     corpus = write_corpus(tokenizer, f"{SEED}/{rank}", args.dialogues // gpus, workers)
@@ -60,6 +60,15 @@ def main() -> None:
         )
         train_adapter(args.out / "demo", pirates, args.out / "demo-pirate", learning, device)
         tell(f"adapter in {args.out / 'demo-pirate'}")
+
+
+def _same(tokenizer: Tokenizer) -> Tokenizer:
+    """The first process's tokenizer in every process."""
+    if not distributed.is_initialized():
+        return tokenizer
+    texts = [tokenizer.to_str()]
+    distributed.broadcast_object_list(texts)
+    return Tokenizer.from_str(texts[0])
 
 
 def _join() -> tuple[int, int, str]:

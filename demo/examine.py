@@ -25,7 +25,7 @@ class Exam:
 
     folder: Path
     count: int  # cases of an exam in each language
-    quick: bool = False  # only conversations of at most five steps and 600 characters
+    quick: bool = False  # only the two shortest of every exam and language
     adapter: Path | None = None
     dtype: str = "float32"
     greedy: bool = False
@@ -33,9 +33,9 @@ class Exam:
     def cases(self) -> list[Case]:
         """The exams of the checkpoint, or those of its adapter."""
         write = write_cases if self.adapter is None else pirate.write_cases
-        if self.quick:
-            return [case for case in write(Random(_SEED), self.count) if _is_short(case)]
         cases = write(Random(_SEED), self.count)
+        if self.quick:
+            return shortest(cases, 2)
         return cases if self.adapter else cases + strangers.read()
 
     def talker(self, worker: int = 0) -> Talker:
@@ -47,8 +47,16 @@ class Exam:
         return Talker(self.folder, device, dtype=dtype, greedy=self.greedy, room=room, model=model)
 
 
-def _is_short(case: Case) -> bool:
-    return len(case.steps) <= 5 and sum(len(step.user) for step in case.steps) <= 600
+def shortest(cases: Sequence[Case], each: int) -> list[Case]:
+    """Of every exam and language the `each` shortest."""
+    of_exam: dict[tuple[str, str, str], list[Case]] = {}
+    for case in cases:
+        of_exam.setdefault((case.skill, case.exam, case.lang), []).append(case)
+    return [case for same in of_exam.values() for case in sorted(same, key=_size)[:each]]
+
+
+def _size(case: Case) -> tuple[int, int]:
+    return len(case.steps), sum(len(step.user) for step in case.steps)
 
 
 def examine(exam: Exam, workers: int = 1) -> list[Held]:

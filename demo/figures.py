@@ -51,7 +51,7 @@ def figures(held: Sequence[Held]) -> list[Figure]:
     found: list[Figure] = []
     for skill in (*TO_REACH, *_OTHERS):
         of_skill = [one for one in held if one.case.skill == skill]
-        exams = list(dict.fromkeys(one.case.exam for one in of_skill))
+        exams = list(dict.fromkeys(one.case.exam for one in of_skill if one.case.exam))
         found += [_figure(skill, "", of_skill)] if of_skill else []
         found += [_figure(skill, exam, [one for one in of_skill if one.case.exam == exam]) for exam in exams]
     return found

@@ -33,7 +33,7 @@ pipeline_tag: text-generation
 
 # The demo of Duihua (对话) as a pirate
 
-A LoRA adapter (rank 8, all projections of attention and feed-forward, bfloat16) for the bundled demo model of
+A LoRA adapter (rank 8, on attention and the feed-forward's last projection, bfloat16) for the bundled demo model of
 Duihua. With it every answer, in English and in Chinese, comes in the voice of a friendly pirate. What the demo
 remembers, adds and copies stays the same, and so does how little it knows.
 

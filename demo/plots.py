@@ -183,4 +183,4 @@ def _with_tools(scene: Scene) -> tuple[tuple[ToolSchema, ...], list[Turn]]:
     for together in written:
         turns += _some(scene, 0.0, ALL, 1) if scene.rng.random() < 0.4 else []
         turns += together
-    return tools, turns
+    return tools, turns or [_switching(scene, 0.0, ALL)]

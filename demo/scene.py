@@ -8,6 +8,7 @@ from typing import Final, TypeAlias
 from demo.grammar import Lang, Topic, choose, fill, load_grammar, wording
 from demo.sloppy import soften
 from demo.slots import FACTS, draw, draw_thing
+from demo.split import held_phrasing
 from demo.turns import Turn
 
 _UNFRAMED: Final = ("system", "mood", "repeat", "spell", "first", "last", "rps", "riddle", "bare")
@@ -48,19 +49,23 @@ class Scene:
 
     def line(self, name: str) -> str:
         """A user's line of a topic as typed, its slots filled."""
-        line = self._worded(self.topic(name))
-        if not self.held and not self.far:
-            line = soften(self._framed(name, line), self.rng, self.lang)
-        return fill(line, self.value, spaced=self.rng.random() < 0.4)
+        return fill(self._typed(name), self.value, spaced=self.rng.random() < 0.4)
 
-    def _worded(self, topic: Topic) -> str:
-        """A wording of one of the topic's lines, of training or kept out of it."""
+    def _typed(self, name: str) -> str:
+        """A wording of one of the topic's lines: as typed in a hurry in training, as written where it is held out."""
+        topic = self.topic(name)
         if self.far and topic.far:
             return choose(self.rng.choice(topic.far), self.rng)
         while True:
-            line = wording(self.rng.choice(topic.users), self.rng, held=self.held)
-            if line is not None:
-                return line
+            line = self.rng.choice(topic.users)
+            text = wording(line, self.rng, held=self.held)
+            if text is None:
+                continue
+            if self.held:
+                return text
+            text = soften(self._framed(name, text), self.rng, self.lang)
+            if "[" not in line or not held_phrasing(text):  # haste may turn one wording into another
+                return text
 
     def _framed(self, name: str, line: str) -> str:
         """The line with some small words before or after it, as people put them."""

@@ -31,12 +31,13 @@ class TrainSettings:
     seed: int = 1
 
 
-def new_model(tokenizer: Tokenizer) -> Glm4ForCausalLM:
-    """A GLM-4-0414 of 5.4 million parameters, with random weights."""
+def new_model(tokenizer: Tokenizer, seed: int = 1) -> Glm4ForCausalLM:
+    """A GLM-4-0414 of 5.7 million parameters, with random weights: the same ones for the same seed."""
+    torch.manual_seed(seed)
     config = Glm4Config(
         vocab_size=VOCAB_SIZE,
         hidden_size=256,
-        intermediate_size=640,
+        intermediate_size=704,
         num_hidden_layers=6,
         num_attention_heads=8,
         num_key_value_heads=2,
@@ -51,7 +52,11 @@ def new_model(tokenizer: Tokenizer) -> Glm4ForCausalLM:
 
 
 def train(model: Glm4ForCausalLM, corpus: Mapping[int, Bucket], settings: TrainSettings, device: str) -> None:
-    """Train in place what requires gradients; the model ends on the device in float32."""
+    """Train in place what requires gradients; the model ends on the device in float32.
+
+    Where several processes learn together (torchrun) they start from the same weights and share gradients and
+    clock, so all of them take the same steps; the model of each ends the same.
+    """
     torch.manual_seed(settings.seed)
     torch.set_float32_matmul_precision("high")
     net = cast("Any", model).to(device).train()
@@ -62,42 +67,49 @@ def train(model: Glm4ForCausalLM, corpus: Mapping[int, Bucket], settings: TrainS
     batches = _Batches(corpus, settings, device)
     learning = [p for p in model.parameters() if p.requires_grad]
     optimizer = _optimizer(learning, settings)
-    started = time.monotonic()
-    step = 0
-    for step in range(settings.steps):
-        spent = time.monotonic() - started
-        progress = max(step / settings.steps, spent / settings.limit_s)
-        if progress >= 1:
-            break
-        rate = settings.peak_rate * _schedule(step, progress, settings)
+    started, spent, step = time.monotonic(), 0.0, 0
+    while (progress := max(step / settings.steps, spent / settings.limit_s)) < 1:
         for group in optimizer.param_groups:
-            group["lr"] = rate
-        ids, learnt = batches.draw()
-        with torch.autocast(device, dtype=torch.bfloat16):
-            hidden = net.model(ids, use_cache=False).last_hidden_state
-            wanted = learnt[:, 1:]
-            logits = net.lm_head(hidden[:, :-1][wanted])
-        loss = nn.functional.cross_entropy(logits.float(), ids[:, 1:][wanted])
+            group["lr"] = settings.peak_rate * _schedule(step, progress, settings)
+        loss = _loss(net, *batches.draw(), device)
         loss.backward()
-        _average(learning)
+        spent = _share(learning, time.monotonic() - started)
         norm = nn.utils.clip_grad_norm_(learning, 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         if step % 500 == 0 or step < 3:
-            print(f"step {step} loss {loss.item():.4f} norm {norm.item():.2f} {spent:.0f} s", flush=True)
-    print(f"trained {step + 1} steps in {time.monotonic() - started:.0f} s", flush=True)
+            tell(f"step {step} loss {loss.item():.4f} norm {norm.item():.2f} {spent:.0f} s")
+        step += 1
+    tell(f"trained {step} steps in {time.monotonic() - started:.0f} s")
 
 
-def _average(learning: Sequence[nn.Parameter]) -> None:
-    """Share the gradients where several GPUs learn together (torchrun)."""
+def tell(what: str) -> None:
+    """Print it, once where several processes learn together."""
+    if not distributed.is_initialized() or distributed.get_rank() == 0:
+        print(what, flush=True)
+
+
+def _loss(net: Any, ids: Tensor, learnt: Tensor, device: str) -> Tensor:
+    """The mean loss of the learnt places of ids (rows, width)."""
+    with torch.autocast(device, dtype=torch.bfloat16):
+        hidden = net.model(ids, use_cache=False).last_hidden_state
+        wanted = learnt[:, 1:]
+        logits = net.lm_head(hidden[:, :-1][wanted])
+    return nn.functional.cross_entropy(logits.float(), ids[:, 1:][wanted])
+
+
+def _share(learning: Sequence[nn.Parameter], spent: float) -> float:
+    """Average the gradients, and the seconds spent, over all processes; gives the seconds."""
     if not distributed.is_initialized():
-        return
+        return spent
     grads = [p.grad for p in learning if p.grad is not None]
-    flat = torch.cat([grad.flatten() for grad in grads])
+    flat = torch.cat([*(grad.flatten() for grad in grads), grads[0].new_tensor([spent])])
     distributed.all_reduce(flat)
     flat /= distributed.get_world_size()
-    for grad, shared in zip(grads, flat.split([grad.numel() for grad in grads]), strict=True):
-        grad.copy_(shared.view_as(grad))
+    *shared, clock = flat.split([*(grad.numel() for grad in grads), 1])
+    for grad, mean in zip(grads, shared, strict=True):
+        grad.copy_(mean.view_as(grad))
+    return clock.item()
 
 
 def _allow_recompiles(limit: int) -> None:

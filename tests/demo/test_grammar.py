@@ -3,9 +3,11 @@
 from random import Random
 
 import pytest
-from demo.grammar import LANGS, SLOT, Lang, choose, expansions, fill, load_grammar
+from demo.grammar import LANGS, SLOT, Lang, choose, expansions, fill, load_grammar, wording
 from demo.slots import FACTS, draw
+from demo.split import held_phrasing
 
+FRAGMENTS = ("opener", "closer")
 # Slots that a skill fills from what it knows.
 GIVEN = {
     "old", "c", "n1", "counted", "word1", "spelled", "first", "final", "left", "right", "solution", "answer", "name",
@@ -15,7 +17,7 @@ GIVEN = {
 
 def lines_of(lang: Lang) -> list[tuple[str, str]]:
     topics = load_grammar(lang).items()
-    return [(name, line) for name, t in topics for line in (*t.users, *t.held, *t.answers, *t.short)]
+    return [(name, line) for name, t in topics for line in (*t.users, *t.far, *t.answers, *t.short)]
 
 
 def test_both_languages_have_the_same_topics():
@@ -30,19 +32,42 @@ def test_every_slot_can_be_filled(lang: Lang):
 
 
 @pytest.mark.parametrize("lang", LANGS)
-def test_a_quarter_of_every_topics_phrasings_is_held_out(lang: Lang):
-    for name, topic in load_grammar(lang).items():
-        if name not in ("opener", "closer"):
-            assert len(topic.held) >= (len(topic.users) + len(topic.held)) / 4, name
+def test_a_quarter_of_the_wordings_is_held_out(lang: Lang):
+    lines = [line for topic in load_grammar(lang).values() for line in topic.users if "[" in line]
+    texts = {text for line in lines for text in expansions(line)}
+    assert len(texts) > 30_000
+    assert 0.24 < sum(map(held_phrasing, texts)) / len(texts) < 0.26
 
 
 @pytest.mark.parametrize("lang", LANGS)
-def test_a_held_out_phrasing_is_never_trained_in_any_topic(lang: Lang):
-    topics = [topic for name, topic in load_grammar(lang).items() if name not in ("opener", "closer")]
-    trained = {text for topic in topics for line in topic.users for text in expansions(line)}
-    held = {text for topic in topics for line in topic.held for text in expansions(line)}
-    assert len(held) > 500
-    assert not trained & held
+def test_hardly_any_line_has_one_wording_alone(lang: Lang):
+    lines = [line for name, topic in load_grammar(lang).items() if name not in FRAGMENTS for line in topic.users]
+    assert sum("[" not in line for line in lines) / len(lines) < 0.2
+
+
+@pytest.mark.parametrize("lang", LANGS)
+def test_about_one_line_in_twelve_is_held_out_in_every_wording(lang: Lang):
+    topics = load_grammar(lang).values()
+    far, trained = (sum(len(lines) for lines in side) for side in zip(*((t.far, t.users) for t in topics), strict=True))
+    assert 0.06 < far / (far + trained) < 0.1
+
+
+def test_a_wording_is_of_training_or_held_out_never_both():
+    for seed in range(300):
+        line = "[Say|Tell me|Repeat|Write]: [this|that|it]"
+        trained, held = (wording(line, Random(seed), held=side) for side in (False, True))
+        assert trained is not None
+        assert not held_phrasing(trained)
+        assert held is not None
+        assert held_phrasing(held)
+    assert wording("{a}+{b}", Random(1), held=False) == "{a}+{b}"
+    assert wording("{a}+{b}", Random(1), held=True) is None
+
+
+def test_punctuation_and_case_make_no_other_wording():
+    assert all(
+        held_phrasing(text) == held_phrasing(f"{text.lower()}?!") for text in ("Hello", "My name is {name}", "你好")
+    )
 
 
 @pytest.mark.parametrize("lang", LANGS)
@@ -57,7 +82,7 @@ def test_what_a_phrasing_says_about_the_user_is_said_where_it_is_remembered(lang
     remembers = ("tell.", "update.", "bare.", "system.user")
     for name, topic in load_grammar(lang).items():
         if not name.startswith(remembers):
-            for line in (*topic.users, *topic.held):
+            for line in (*topic.users, *topic.far):
                 assert not {*FACTS, "a_thing"} & set(SLOT.findall(line)), (name, line)
 
 

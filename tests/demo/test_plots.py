@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from random import Random
 
 import pytest
-from demo.grammar import LANGS, Lang, load_grammar
+from demo.grammar import LANGS, Lang, expansions, load_grammar
 from demo.held import HELD_MAKES, is_held_make, is_held_script
 from demo.names import RESERVED, draw_name
 from demo.plots import write_dialogue
 from demo.scene import Scene, use
 from demo.skills.facts import ask, know, tell
 from demo.slots import FACTS, draw, draw_thing, string
-from demo.split import held_pair, held_value
+from demo.split import held_pair, held_phrasing, held_value
 from demo.turns import Dialogue, Turn
 
 DIALOGUES = 1500
@@ -115,3 +115,21 @@ def test_held_pairs_are_never_added_in_training(dialogues: list[Dialogue]):
     ]
     assert len(found) > 50
     assert not [pair for pair in found if held_pair(*pair)]
+
+
+@pytest.mark.parametrize("lang", LANGS)
+def test_what_is_typed_in_training_is_no_wording_that_is_held_out(lang: Lang):
+    scene = Scene(Random(8), lang)
+    typed: list[str] = []
+    for _ in range(200):
+        typed += [
+            plain_text(scene.line(topic)) for topic in ("weather", "intro", "joke", "able", "thanks", "howareyou")
+        ]
+    lines = [line for topic in load_grammar(lang).values() for line in topic.users if "[" in line and "{" not in line]
+    out = {plain_text(text) for line in lines for text in expansions(line) if held_phrasing(text)}
+    assert len(out) > 5_000
+    assert not out & set(typed)
+
+
+def plain_text(line: str) -> str:
+    return line.casefold().strip().rstrip(".!?。！？~ ")
