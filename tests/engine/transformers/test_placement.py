@@ -14,6 +14,7 @@ from duihua.engine.transformers.placement import (
 )
 from duihua.errors import ConfigError
 
+LARGE = 1_000_000_000  # bytes of weights
 LAPTOP = Machine()
 SERVER = Machine(cpu_bfloat16=True)
 MAC = Machine(mps=True)
@@ -65,12 +66,20 @@ def test_a_device_that_is_not_there_is_refused_naming_those_that_are(asked: str,
 def test_the_dtype_is_the_one_asked_for_or_what_the_hardware_has(
     asked: str, device: str, machine: Machine, dtype: str
 ) -> None:
-    assert choose_dtype(asked, device, machine) == dtype
+    assert choose_dtype(asked, device, machine, weight_bytes=LARGE) == dtype
+
+
+def test_a_small_model_on_a_cpu_computes_the_same_on_every_machine() -> None:
+    assert {choose_dtype("auto", "cpu", machine, weight_bytes=11_000_000) for machine in (LAPTOP, SERVER)} == {
+        "float32"
+    }
+    assert choose_dtype("bfloat16", "cpu", SERVER, weight_bytes=11_000_000) == "bfloat16"
+    assert choose_dtype("auto", "cuda:0", TWO_GPUS, weight_bytes=11_000_000) == "bfloat16"
 
 
 def test_an_unknown_dtype_is_refused_naming_the_known() -> None:
     with pytest.raises(ConfigError, match="float32, bfloat16, float16"):
-        choose_dtype("int4", "cpu", LAPTOP)
+        choose_dtype("int4", "cpu", LAPTOP, weight_bytes=LARGE)
 
 
 @pytest.mark.parametrize(
@@ -85,6 +94,6 @@ def test_a_small_model_computes_with_one_thread_unless_told(
 def test_this_machine_can_compute_what_is_chosen_for_it() -> None:
     machine = this_machine()
     device = choose_device("auto", machine)
-    dtype = DTYPES[choose_dtype("auto", device, machine)]
+    dtype = DTYPES[choose_dtype("auto", device, machine, weight_bytes=LARGE)]
     x = torch.ones(4, 4, dtype=dtype, device=device.replace(ALL_GPUS, "cuda:0"))
     assert (x @ x)[0, 0] == 4

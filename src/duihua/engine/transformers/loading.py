@@ -64,7 +64,7 @@ def load_model(path: Path, settings: EngineSettings, on_progress: OnProgress | N
     machine = this_machine()
     size = sum(file.stat().st_size for file in weights)
     device = choose_device(settings.device, machine, weight_bytes=size)
-    dtype = choose_dtype(settings.dtype, device, machine)
+    dtype = choose_dtype(settings.dtype, device, machine, weight_bytes=size)
     if device == ALL_GPUS and importlib.util.find_spec("accelerate") is None:
         raise ConfigError("a model on several GPUs needs accelerate: pip install accelerate")
     with _quiet(report):
