@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from demo.card import card, publish
 from demo.examine import Exam, examine
 from demo.exams.case import Held
 from demo.figures import Figure, figures, table
+from demo.lora import adapter_card, read_base_sha256
 
 BUNDLED: Final = Path(__file__).parents[1] / "src/duihua/checkpoint/bundled/demo"
 COUNT: Final = 260  # cases of an exam in each language
@@ -47,8 +49,18 @@ def main() -> None:
             rows = [json.dumps(row, ensure_ascii=False) for row in failures(held)]
             args.failures.with_suffix(f".{dtype}.jsonl").write_text("\n".join(rows), encoding="utf-8")
     print(table(taken))
-    if args.table:
-        args.table.write_text(table(taken) + "\n", encoding="utf-8")
+    if args.publish:
+        _publish(args, table(taken))
+
+
+def _publish(args: argparse.Namespace, figures: str) -> None:
+    """Into the card beside the weights and into docs/demo.md."""
+    if args.adapter:
+        (args.adapter / "README.md").write_text(adapter_card(figures, read_base_sha256(args.adapter)), encoding="utf-8")
+    else:
+        how = f"{args.count} conversations of an exam in each language, temperature 0.6, top_p 0.8, plain transformers"
+        (args.folder / "README.md").write_text(card(figures, how), encoding="utf-8")
+    publish("pirate" if args.adapter else "figures", figures)
 
 
 def _arguments() -> argparse.Namespace:
@@ -61,8 +73,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=1, help="processes that share the device")
     parser.add_argument("--greedy", action="store_true")
     parser.add_argument("--failures", type=Path, help="write wrong conversations here, JSON lines")
-    parser.add_argument("--table", type=Path, help="write the figures here, Markdown")
-    return parser.parse_args()
+    parser.add_argument("--publish", action="store_true", help="write the figures into the card and docs/demo.md")
+    args = parser.parse_args()
+    if args.publish and (args.quick or args.greedy):
+        parser.error(
+            "--publish needs the full figures by the checkpoint's own sampling: leave --quick and --greedy out"
+        )
+    return args
 
 
 if __name__ == "__main__":

@@ -19,13 +19,19 @@ _FRAGMENTS: Final = ("opener", "closer")  # small words, no phrasings of anythin
 _MANY: Final = 16  # lines of a section from which some are kept out whole
 _TRIES: Final = 24
 _BARE: Final[dict[Lang, int]] = {"en": 6, "zh": 3}  # characters: what is shorter is typed as it is
-_BEFORE_QUESTIONS: Final[dict[Lang, tuple[str, ...]]] = {
-    "en": ("Tell me,", "Say,", "May I ask,", "Just curious,", "One question:", "I wonder,", "Quick one:"),
-    "zh": ("请问，", "我想问，", "问一下，", "说说看，", "好奇问一句，", "想知道，", "顺便问问，"),
-}
-_BEFORE_OTHERS: Final[dict[Lang, tuple[str, ...]]] = {
-    "en": ("Well,", "Now,", "Right,", "Listen,", "OK then,", "All right,", "You know,"),
-    "zh": ("嗯，", "那个，", "跟你说，", "我说，", "对了，", "好吧，", "是这样，"),
+_BEFORE: Final[Mapping[str, Mapping[Lang, tuple[str, ...]]]] = {
+    "ask": {
+        "en": ("Tell me,", "Say,", "May I ask,", "Just curious,", "One question:", "I wonder,", "Quick one:"),
+        "zh": ("请问，", "我想问，", "问一下，", "说说看，", "好奇问一句，", "想知道，", "顺便问问，"),
+    },
+    "say": {
+        "en": ("Well,", "Now,", "Right,", "Listen,", "OK then,", "All right,", "You know,"),
+        "zh": ("嗯，", "那个，", "跟你说，", "我说，", "对了，", "好吧，", "是这样，"),
+    },
+    "system": {
+        "en": ("Please:", "Rule:", "Important:", "From now on:", "Your task:", "Note:"),
+        "zh": ("注意：", "要求：", "请记住：", "从现在起，", "规则：", "设定："),
+    },
 }
 _CHOICE: Final = re.compile(r"\[([^\[\]]*)\]")
 
@@ -49,19 +55,21 @@ def load_grammar(lang: Lang) -> Mapping[str, Topic]:
     for name, topic in topics.items():
         if len(topic.users) >= _MANY and name not in _FRAGMENTS:
             topic.far.extend(line for line in topic.users if held_idea(f"{lang}/{name}", line))
-            topic.users[:] = [widened(line, lang) for line in topic.users if line not in topic.far]
+            topic.users[:] = [widened(line, lang, name) for line in topic.users if line not in topic.far]
     return topics
 
 
-def widened(line: str, lang: Lang) -> str:
-    """A line with a few small words before it, where it has hardly any wordings of its own."""
+def widened(line: str, lang: Lang, section: str = "") -> str:
+    """A line with a few small words before it half the time, where it has hardly any wordings of its own."""
     if line.count("|") >= 3 or line.startswith("{") or len(SLOT.sub("", line)) < _BARE[lang]:
         return line
-    before = _BEFORE_QUESTIONS if line.endswith(("?", "？")) else _BEFORE_OTHERS
+    kind = "system" if section.startswith(("system", "mood")) else "ask" if line.endswith(("?", "？")) else "say"
+    before = _BEFORE[kind][lang]
     if lang == "en" and not line.startswith(("I ", "I'", "[", "{")):
-        return f"[{line[0]}|{'|'.join(f'{words} {line[0].lower()}' for words in before[lang])}]{line[1:]}"
+        bare, lowered = f"{line[0]}|" * len(before), "|".join(f"{words} {line[0].lower()}" for words in before)
+        return f"[{bare}{lowered}]{line[1:]}"
     gap = " " if lang == "en" else ""
-    return f"[|{'|'.join(words + gap for words in before[lang])}]{line}"
+    return f"[{'|' * len(before)}{'|'.join(words + gap for words in before)}]{line}"
 
 
 def wording(line: str, rng: Random, *, held: bool) -> str | None:

@@ -1,11 +1,14 @@
 """Games and small entertainments: jokes, riddles, opposites, rock paper scissors."""
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
 from demo.grammar import pairs
 from demo.scene import Scene, Skill
 from demo.turns import Turn
+
+_LINE_BREAK: Final = re.compile(r" ?/ ")  # how the grammar writes it in a poem
 
 
 def again(topic: str) -> Skill:
@@ -23,7 +26,8 @@ def performed(scene: Scene, topic: str) -> str:
     if topic == "riddle":
         question, scene.riddle = scene.rng.choice(pairs(scene.lang, "riddle.items"))
         return scene.say(question)
-    return scene.answer(topic).replace(" / ", "\n")
+    answer = scene.answer(topic)
+    return _LINE_BREAK.sub("\n", answer) if topic == "poem" else answer
 
 
 def riddle_reply(scene: Scene) -> Turn:
