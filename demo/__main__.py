@@ -73,13 +73,13 @@ def _same(tokenizer: Tokenizer) -> Tokenizer:
 
 def _join() -> tuple[int, int, str]:
     """This process's rank, the number of processes and its device; torchrun starts one for each GPU."""
-    if not torch.cuda.is_available():
-        return 0, 1, "cpu"
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     if not distributed.is_torchelastic_launched():
-        return 0, 1, "cuda"
-    distributed.init_process_group("nccl", timeout=timedelta(minutes=20))
-    torch.cuda.set_device(distributed.get_rank())
-    return distributed.get_rank(), distributed.get_world_size(), "cuda"
+        return 0, 1, device
+    distributed.init_process_group("nccl" if device == "cuda" else "gloo", timeout=timedelta(minutes=20))
+    if device == "cuda":
+        torch.cuda.set_device(distributed.get_rank())
+    return distributed.get_rank(), distributed.get_world_size(), device
 
 
 def _pirates(tokenizer: Tokenizer, count: int) -> dict[int, Bucket]:

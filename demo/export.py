@@ -29,6 +29,13 @@ def export(model: Glm4ForCausalLM, tokenizer: Tokenizer, folder: Path) -> None:
     _name_rotary_share(folder / "config.json")
     save_tokenizer(tokenizer, folder)
     shutil.copyfile(_HERE / "chat_template.jinja", folder / "chat_template.jinja")
+    make_readable(folder)
+
+
+def make_readable(folder: Path) -> None:
+    """Let everybody read the files: safetensors writes its own for their owner alone."""
+    for path in folder.iterdir():
+        path.chmod(0o644)
 
 
 def _name_rotary_share(path: Path) -> None:

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from transformers import Glm4ForCausalLM
 
 from demo.corpus import Bucket
+from demo.export import make_readable
 from demo.train import TrainSettings, train
 
 RANK: Final = 8
@@ -111,6 +112,7 @@ def _write(model: Any, config: LoraConfig, base_sha256: str, out: Path) -> None:
     config.base_model_name_or_path = BASE_NAME  # get_peft_model put the directory there
     cast("Any", config).save_pretrained(str(out))
     _sort_targets(out / _CONFIG)
+    make_readable(out)
 
 
 def _sort_targets(path: Path) -> None:
