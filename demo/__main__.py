@@ -45,6 +45,7 @@ def main() -> None:
         limit_s=args.limit_s,
         peak_rate=args.rate,
         compiled=not args.plain,
+        muon_rate=args.muon_rate,
     )
     train(model, corpus, settings, device)
     tell(f"{sum(p.numel() for p in model.parameters()):,} parameters trained")
@@ -104,6 +105,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--pirates", type=int, default=150_000, help="dialogues for the adapter; 0 leaves it out")
     parser.add_argument("--pirate-steps", type=int, default=800)
+    parser.add_argument("--muon-rate", type=float, default=0.0, help="of Muon for the layers' matrices; 0: AdamW")
     parser.add_argument("--plain", action="store_true", help="without torch.compile")
     return parser.parse_args()
 

@@ -28,6 +28,7 @@ class TrainSettings:
     weight_decay: float = 0.1
     limit_s: float = 1e9  # the schedule is squeezed into this much time
     compiled: bool = True
+    muon_rate: float = 0.0  # the peak rate of Muon for the matrices of the layers; 0: AdamW for them, too
     seed: int = 1
 
 
@@ -66,17 +67,18 @@ def train(model: Glm4ForCausalLM, corpus: Mapping[int, Bucket], settings: TrainS
             layer.compile(dynamic=False)
     batches = _Batches(corpus, settings, device)
     learning = [p for p in model.parameters() if p.requires_grad]
-    optimizer = _optimizer(learning, settings)
+    optimizers = _optimizers(learning, settings)
     started, spent, step = time.monotonic(), 0.0, 0
     while (progress := max(step / settings.steps, spent / settings.limit_s)) < 1:
-        for group in optimizer.param_groups:
-            group["lr"] = settings.peak_rate * _schedule(step, progress, settings)
+        for group in (group for optimizer in optimizers for group in optimizer.param_groups):
+            group["lr"] = group["peak"] * _schedule(step, progress, settings)
         loss = _loss(net, *batches.draw(), device)
         loss.backward()
         spent = _share(learning, time.monotonic() - started)
         norm = nn.utils.clip_grad_norm_(learning, 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
         if step % 500 == 0 or step < 3:
             tell(f"step {step} loss {loss.item():.4f} norm {norm.item():.2f} {spent:.0f} s")
         step += 1
@@ -126,15 +128,19 @@ def _schedule(step: int, progress: float, settings: TrainSettings) -> float:
     return warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
 
 
-def _optimizer(learning: Sequence[nn.Parameter], settings: TrainSettings) -> torch.optim.AdamW:
-    """AdamW; gains and biases are not decayed."""
-    matrices = [p for p in learning if p.ndim >= 2]
-    vectors = [p for p in learning if p.ndim < 2]
+def _optimizers(learning: Sequence[nn.Parameter], settings: TrainSettings) -> list[torch.optim.Optimizer]:
+    """AdamW, which decays no gains and biases, and Muon for the matrices of the layers (torch 2.9 or later)."""
+    layers = [p for p in learning if p.ndim == 2 and VOCAB_SIZE not in p.shape and settings.muon_rate]
+    rest = [p for p in learning if not any(p is layer for layer in layers)]
     groups = [
-        {"params": matrices, "weight_decay": settings.weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
+        {"params": [p for p in rest if p.ndim >= 2], "weight_decay": settings.weight_decay, "peak": settings.peak_rate},
+        {"params": [p for p in rest if p.ndim < 2], "weight_decay": 0.0, "peak": settings.peak_rate},
     ]
-    return torch.optim.AdamW(groups, lr=settings.peak_rate, betas=_BETAS, fused=True)
+    found: list[torch.optim.Optimizer] = [torch.optim.AdamW(groups, betas=_BETAS, fused=True)]
+    if layers:
+        group = {"params": layers, "weight_decay": settings.weight_decay, "peak": settings.muon_rate}
+        found.append(cast("Any", torch.optim).Muon([group], adjust_lr_fn="match_rms_adamw"))
+    return found
 
 
 class _Batches:

