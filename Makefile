@@ -39,7 +39,7 @@ fix: $(VENV)/.dev ## Mend layout and what lint can mend
 bench: $(VENV)/.dev ## Measure the budgets, about ten minutes
 	@for program in cli prompt transformers_engine; do $(BIN)/python benchmarks/$$program.py || exit 1; done
 
-demo: $(VENV)/.dev ## Train the bundled model and its adapter again, into build/ (minutes on a GPU; ARGS=... for the recipe)
+demo: $(VENV)/.dev ## Train the bundled model and its adapter again, into build/ (needs a GPU; ARGS=... for the recipe)
 	$(BIN)/python -m demo --out build $(ARGS)
 	$(BIN)/python -m demo.evaluate build/demo --dtype float32 bfloat16
 	$(BIN)/python -m demo.evaluate build/demo --adapter build/demo-pirate --dtype float32 bfloat16

@@ -13,7 +13,6 @@ from demo.turns import Turn
 
 _UNFRAMED: Final = ("system", "mood", "repeat", "spell", "first", "last", "rps", "riddle", "bare")
 
-
 Voice: TypeAlias = Callable[[str, Random, Lang, Collection[str]], str]
 
 
@@ -129,6 +128,6 @@ def use(scene: Scene, skill: Skill) -> Turn:
     return turn
 
 
-def plain(topic: str, answers: str | None = None) -> Skill:
+def plain(topic: str) -> Skill:
     """A turn whose answer depends on nothing said before."""
-    return lambda scene: Turn(scene.line(topic), scene.answer(answers or topic))
+    return lambda scene: Turn(scene.line(topic), scene.answer(topic))

@@ -70,8 +70,9 @@ def last_is(lines: Sequence[str], check: Check) -> tuple[Step, ...]:
 
 
 def has(*texts: str) -> Check:
-    """The answer holds every one of these, exactly, and calls nothing."""
-    return lambda reply: not reply.calls and all(text in reply.answer for text in texts)
+    """The answer holds every one of these, exactly, and calls nothing; a number not as a part of another."""
+    patterns = [rf"(?<!\d){text}(?!\d)" if text.isdecimal() else re.escape(text) for text in texts]
+    return lambda reply: not reply.calls and all(re.search(pattern, reply.answer) for pattern in patterns)
 
 
 def says(lang: Lang, *topics: str) -> Check:

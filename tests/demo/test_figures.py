@@ -37,3 +37,9 @@ def test_an_answer_that_did_not_end_is_wrong():
 
 def test_an_answer_that_called_a_tool_is_no_answer_in_words():
     assert not has("Hello")(Reply("Hello", (("wave\n{}",),)))
+
+
+def test_a_number_is_not_found_within_another():
+    assert has("5")(Reply("It was 5."))
+    assert not has("5")(Reply("My 15 million numbers say so."))
+    assert has("R2-D2")(Reply("You are R2-D2."))
