@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import tiktoken
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
@@ -44,6 +44,7 @@ class Pair:
         write_ranks(path, tokens)
         self.nfc = layout.nfc
         self.ours: Tokenizer = load_ranks(path, layout)
+        self.added = [token.content for token in self.ours.get_added_tokens_decoder().values()]
         self.theirs = tiktoken.Encoding(
             "test",
             pat_str=layout.pattern,
@@ -70,6 +71,7 @@ def test_ids_are_tiktokens(pair: Pair, text: str) -> None:
 @settings(max_examples=300, deadline=None)
 @given(text=st.one_of(st.text(CHARACTERS, max_size=60), st.lists(PIECES, max_size=30).map("".join)))
 def test_ids_are_tiktokens_on_any_text(pair: Pair, text: str) -> None:
+    assume(not any(literal in text for literal in pair.added))  # tiktoken's side has no control tokens
     pair.check(text)
 
 
