@@ -25,18 +25,36 @@ class _Job(Generic[_T]):
     """Work in the loop. Its outcome is known only when it has really ended, cancelled or not."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, _T]) -> None:
+        """Nothing runs yet, so an interrupt finds a job that it can cancel, or none."""
         self.outcome: Future[_T] = Future()
         self._loop = loop
-        loop.call_soon_threadsafe(self._start, work)
+        self._work = work
+        self._task: asyncio.Task[_T] | None = None
+
+    def start(self) -> None:
+        """Let it run."""
+        self._loop.call_soon_threadsafe(self._start)
 
     def cancel(self) -> None:
         """Ask it to end; from any thread, and of a loop that may have ended."""
         with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(lambda: self._task.cancel())
+            self._loop.call_soon_threadsafe(self._cancel)
 
-    def _start(self, work: Coroutine[Any, Any, _T]) -> None:
-        self._task = self._loop.create_task(work)
+    def drop(self) -> None:
+        """Forget work that was refused."""
+        self._work.close()
+        self.outcome.cancel()
+
+    def _start(self) -> None:
+        self._task = self._loop.create_task(self._work)
         self._task.add_done_callback(self._finish)
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+        elif not self.outcome.done():  # interrupted before it was started
+            self._work.close()
+            self.outcome.cancel()
 
     def _finish(self, task: asyncio.Task[_T]) -> None:
         if task.cancelled():
@@ -91,8 +109,9 @@ class Loop:
             EngineDead: closed before or meanwhile, or this is a forked child.
             TimeoutError: it took too long.
         """
-        job = self._submit(work)
+        job = _Job(self._loop, work)
         try:
+            self._submit(job)
             return job.outcome.result(timeout)
         except CancelledError:
             self.check_open()
@@ -110,7 +129,8 @@ class Loop:
         Raises:
             EngineDead: as of `run`.
         """
-        job = self._submit(work)
+        job = _Job(self._loop, work)
+        self._submit(job)
         outcome = asyncio.wrap_future(job.outcome)
         try:
             return await asyncio.shield(outcome)
@@ -159,6 +179,8 @@ class Loop:
                 return
             with self._submitting:
                 job = None if last is None else _Job(self._loop, last())
+                if job is not None:
+                    job.start()
                 self._closed = True
             try:
                 if job is not None:
@@ -166,14 +188,14 @@ class Loop:
             finally:
                 self._stop()
 
-    def _submit(self, work: Coroutine[Any, Any, _T]) -> _Job[_T]:
+    def _submit(self, job: _Job[Any]) -> None:
         try:
             self.check_open()
             with self._submitting:
                 self.check_open()
-                return _Job(self._loop, work)
-        except BaseException:
-            work.close()
+                job.start()
+        except EngineDead:
+            job.drop()
             raise
 
     def _let_go(self, stream: AsyncGenerator[Event]) -> None:
@@ -181,7 +203,7 @@ class Loop:
         if not self.is_open:
             return
         if threading.current_thread() is self._thread:  # collected as garbage there
-            self._submit(stream.aclose())
+            self._submit(_Job(self._loop, stream.aclose()))
             return
         with suppress(EngineDead, TimeoutError):
             self.run(stream.aclose(), timeout=_PATIENCE)
