@@ -6,11 +6,14 @@ Two layers, width 128, heads of 32: small enough for a laptop, wide enough for e
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from peft import LoraConfig
+from safetensors import safe_open
+from safetensors.torch import save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     Glm4Config,
@@ -29,7 +32,7 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
-__all__ = ["CHATML", "GLM", "KINDS", "make_checkpoint", "make_tokenizer"]
+__all__ = ["CHATML", "GLM", "KINDS", "make_adapter", "make_checkpoint", "make_tokenizer"]
 
 GLM = ("<|endoftext|>", "[gMASK]", "<sop>", "<|system|>", "<|user|>", "<|assistant|>", "<|observation|>")
 CHATML = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
@@ -141,6 +144,45 @@ def make_checkpoint(path: Path, kind: str, *, seed: int = 0, max_shard_size: str
         "top_p": 0.8,
     }
     (path / "generation_config.json").write_text(json.dumps(generation), encoding="utf-8")
+    return path
+
+
+def make_adapter(
+    path: Path,
+    base: Path,
+    *,
+    rank: int = 4,
+    seed: int = 1,
+    targets: Sequence[str] = ("q_proj", "k_proj", "v_proj", "o_proj"),
+    scale: float = 0.3,
+    **said: Any,
+) -> Path:
+    """Write a random LoRA adapter as PEFT saves one.
+
+    Args:
+        path: a directory to make or fill.
+        base: a checkpoint of one file.
+        rank: of every layer.
+        seed: of the weights.
+        targets: last parts of the names of the layers it changes.
+        scale: standard deviation of what it adds to a weight; the base's own is 0.15.
+        **said: more of adapter_config.json.
+    """
+    chance = torch.Generator().manual_seed(seed)
+    weights: dict[str, torch.Tensor] = {}
+    with safe_open(base / "model.safetensors", "pt") as stored:
+        for name in stored.keys():  # noqa: SIM118  no mapping
+            module = name.removesuffix(".weight")
+            if module.rpartition(".")[2] in targets:
+                rows, columns = stored.get_slice(name).get_shape()
+                lora = f"base_model.model.{module}.lora_"
+                weights[f"{lora}A.weight"] = torch.randn(rank, columns, generator=chance)
+                weights[f"{lora}B.weight"] = torch.randn(rows, rank, generator=chance) * scale / 2 / rank**0.5
+    path.mkdir(parents=True, exist_ok=True)
+    save_file(weights, path / "adapter_model.safetensors", {"format": "pt"})
+    LoraConfig(
+        r=rank, lora_alpha=2 * rank, target_modules=list(targets), base_model_name_or_path=str(base), **said
+    ).save_pretrained(str(path))
     return path
 
 

@@ -6,6 +6,7 @@
         ModelNotFound            no such directory, alias or hub id
         ModelLoadFailed          broken files, or no memory while loading
         UnsupportedModel         an architecture, a format or a feature we do not run
+        AdapterRejected          a LoRA adapter that does not fit this model or this engine
       RequestError             the caller can mend it
         InvalidMessages          roles, order or content that cannot be a conversation
         InvalidParameter         a value outside its range
@@ -27,6 +28,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 __all__ = [
+    "AdapterRejected",
     "ConfigError",
     "ContextOverflow",
     "ConversationBusy",
@@ -69,6 +71,10 @@ class ModelLoadFailed(ModelError):
 
 class UnsupportedModel(ModelError):
     """An architecture, file format or feature that is not run here."""
+
+
+class AdapterRejected(ModelError):
+    """A LoRA adapter that is broken, or does not fit this model or this engine."""
 
 
 class RequestError(DuihuaError):

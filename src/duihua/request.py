@@ -16,5 +16,6 @@ class GenerationRequest:
     request_id: str
     token_ids: tuple[int, ...]  # the prompt
     decoding: Decoding
+    adapter: str | None = None  # name of a loaded LoRA adapter; None: the model as it is
     cache_salt: str = ""  # prefixes are shared only between requests of the same salt
     priority: int = 0  # lower goes first; equal ones in order of arrival

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from checkpoint.layouts import write_json, write_weights
-from duihua.checkpoint.weights import check_weights
+from duihua.checkpoint.weights import check_weights, read_header, weight_files
 from duihua.errors import ModelLoadFailed, UnsupportedModel
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 9876543\n"
@@ -35,6 +35,28 @@ def test_safetensors_itself_agrees_about_what_is_whole(tmp_path: Path) -> None:
     write_weights(tmp_path / "model.safetensors", {"a": 4})
     with safe_open(tmp_path / "model.safetensors", "np") as tensors:
         assert list(tensors.keys()) == ["a"]
+
+
+def test_a_header_tells_shapes_and_what_was_noted_beside_them(tmp_path: Path) -> None:
+    write_weights(tmp_path / "model.safetensors", {"a": 4, "b": 2})
+    header = read_header(tmp_path / "model.safetensors")
+    assert header.shapes == {"a": (4,), "b": (2,)}
+    assert header.metadata == {"format": "pt"}
+
+
+@pytest.mark.parametrize("shape", [b"", b',"shape":4', b',"shape":["x"]', b',"shape":[Infinity]'])
+def test_a_header_without_shapes_is_broken(tmp_path: Path, shape: bytes) -> None:
+    raw = b'{"a":{"data_offsets":[0,0]' + shape + b"}}"
+    (tmp_path / "x.safetensors").write_bytes(struct.pack("<Q", len(raw)) + raw)
+    with pytest.raises(ModelLoadFailed, match="without shapes"):
+        read_header(tmp_path / "x.safetensors")
+
+
+def test_weight_files_are_those_of_the_index_or_the_one(tmp_path: Path) -> None:
+    assert weight_files(tmp_path) == []
+    write_weights(tmp_path / "model.safetensors", {"a": 4})
+    assert weight_files(tmp_path) == [tmp_path / "model.safetensors"]
+    assert [file.name[:11] for file in weight_files(sharded(tmp_path))] == ["model-00001", "model-00002"]
 
 
 @pytest.mark.parametrize("kept", [1.0, 0.9, 0.5, 0.01])

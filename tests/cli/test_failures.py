@@ -25,6 +25,7 @@ def test_every_model_error_exits_3() -> None:
     kinds = [getattr(errors, name) for name in errors.__all__]
     codes = {kind.__name__: exit_code(kind.__new__(kind)) for kind in kinds}
     assert {name for name, code in codes.items() if code == 3} == {
+        "AdapterRejected",
         "ModelError",
         "ModelLoadFailed",
         "ModelNotFound",

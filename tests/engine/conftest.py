@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
 
-from checkpoints import make_checkpoint
+from checkpoints import make_adapter, make_checkpoint
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -28,3 +28,18 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path
         return make_checkpoint(tmp_path_factory.mktemp("checkpoint") / kind, kind)
 
     return directory
+
+
+@pytest.fixture(scope="session")
+def adapters(
+    checkpoint: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Mapping[str, Path]]:
+    """Two LoRA adapters of the checkpoint of some kind, by name."""
+
+    @cache
+    def directories(kind: str) -> Mapping[str, Path]:
+        parent = tmp_path_factory.mktemp("adapters")
+        names = enumerate(("first", "second"), start=1)
+        return {name: make_adapter(parent / name, checkpoint(kind), seed=seed) for seed, name in names}
+
+    return directories

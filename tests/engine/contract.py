@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
 import pytest
 
 from duihua.engine.protocol import Engine
-from duihua.errors import ContextOverflow, EngineDead, InvalidParameter
+from duihua.errors import ContextOverflow, EngineDead, InvalidParameter, UnknownModel
 from duihua.events import Chunk
 from duihua.request import GenerationRequest
 from duihua.sampling import Decoding
@@ -29,10 +30,14 @@ class Stage(Protocol):
     Attributes:
         slots: requests the engine runs at once.
         cache_block: tokens that are cached as a whole; 1 where any prefix serves.
+        adapters: two of its model, "first" and "second"; the engine has room for both.
+        adapters_speak: whether an answer depends on the adapter.
     """
 
     slots: int
     cache_block: int
+    adapters: Mapping[str, Path]
+    adapters_speak: bool
 
     def play(self, scenario: Scenario) -> None:
         """Run a scenario; the engine may be shared with others, in float32."""
@@ -56,13 +61,16 @@ def play_alone(factory: Callable[[], Engine], scenario: Scenario) -> None:
     asyncio.run(play())
 
 
-def request(token_ids: Sequence[int], *, salt: str = "", priority: int = 0, **decoding: Any) -> GenerationRequest:
+def request(
+    token_ids: Sequence[int], *, salt: str = "", priority: int = 0, adapter: str | None = None, **decoding: Any
+) -> GenerationRequest:
     """A request for 12 tokens, greedy, that nothing stops, if nothing else is said."""
     decoding.setdefault("max_tokens", 12)
     return GenerationRequest(
         request_id="test",
         token_ids=tuple(token_ids),
         decoding=Decoding(**decoding),
+        adapter=adapter,
         cache_salt=salt,
         priority=priority,
     )
@@ -76,7 +84,24 @@ async def collect(engine: Engine, asked: GenerationRequest) -> list[Chunk]:
 
 async def answer(engine: Engine, asked: GenerationRequest) -> list[int]:
     """All token ids of an answer."""
-    return [token for chunk in await collect(engine, asked) for token in chunk.token_ids]
+    return ids_of(await collect(engine, asked))
+
+
+def ids_of(chunks: Sequence[Chunk]) -> list[int]:
+    """Their token ids; how many come together is the engine's choice."""
+    return [token for chunk in chunks for token in chunk.token_ids]
+
+
+@asynccontextmanager
+async def loaded(engine: Engine, adapters: Mapping[str, Path]) -> AsyncGenerator[None]:
+    """Adapters for a while; the engine may be shared, so they are unloaded."""
+    for name, path in adapters.items():
+        await engine.load_adapter(name, path)
+    try:
+        yield
+    finally:
+        for name in adapters:
+            await engine.unload_adapter(name)
 
 
 PROMPT = tuple(range(20, 60))
@@ -213,7 +238,7 @@ class EngineContract:
             assert expected <= (again[0].cached_tokens or 0) < len(longer)
             fresh = await collect(engine, request(longer, salt="yours"))
             assert fresh[0].cached_tokens == 0
-            assert [c.token_ids for c in fresh] == [c.token_ids for c in again]
+            assert ids_of(fresh) == ids_of(again)
 
         stage.play(scenario)
 
@@ -230,7 +255,7 @@ class EngineContract:
                     assert all(likelier >= value for likelier, value in pairwise(values))
                     assert dict(entry.top).get(entry.token_id, entry.logprob) == pytest.approx(entry.logprob, abs=1e-4)
             silent = await collect(engine, request(PROMPT, temperature=0.5, seed=1))
-            assert [c.token_ids for c in silent] == [c.token_ids for c in chunks]
+            assert ids_of(silent) == ids_of(chunks)
             assert all(chunk.logprobs is None for chunk in silent)
             bare = await collect(engine, request(PROMPT, logprobs=0, max_tokens=1))
             assert bare[0].logprobs is not None
@@ -283,6 +308,8 @@ class EngineContract:
                     pass
             with pytest.raises(EngineDead):
                 await anext(engine.generate(request(PROMPT)))
+            with pytest.raises(EngineDead):
+                await engine.load_adapter("first", stage.adapters["first"])
             await engine.aclose()
 
         stage.play_alone(scenario)
@@ -295,5 +322,78 @@ class EngineContract:
             assert unpacked == asked
             for chunk in await collect(engine, unpacked):
                 assert msgspec.msgpack.decode(msgspec.msgpack.encode(chunk), type=Chunk) == chunk
+
+        stage.play(scenario)
+
+    def test_an_adapter_changes_answers_and_the_base_stays_as_it_was(self, stage: Stage) -> None:
+        async def scenario(engine: Engine) -> None:
+            before = await answer(engine, request(PROMPT))
+            async with loaded(engine, stage.adapters):
+                voices = [await answer(engine, request(PROMPT, adapter=name)) for name in stage.adapters]
+                assert await answer(engine, request(PROMPT, salt="beside")) == before
+            assert await answer(engine, request(PROMPT, salt="after")) == before
+            if stage.adapters_speak:
+                assert len({tuple(voice) for voice in (before, *voices)}) == 3
+
+        stage.play(scenario)
+
+    def test_base_and_adapters_at_once_answer_as_each_does_alone(self, stage: Stage) -> None:
+        async def scenario(engine: Engine) -> None:
+            names = (None, *stage.adapters)
+            asked = [
+                request(LONG[i : 40 * (i + 1)], adapter=names[i % 3], temperature=float(i > 5), seed=i, max_tokens=20)
+                for i in range(8)
+            ]
+            async with loaded(engine, stage.adapters):
+                alone = [await answer(engine, each) for each in asked]
+                assert await asyncio.gather(*(answer(engine, each) for each in asked)) == alone
+
+        stage.play(scenario)
+
+    def test_an_adapter_that_is_not_loaded_is_unknown(self, stage: Stage) -> None:
+        async def scenario(engine: Engine) -> None:
+            with pytest.raises(UnknownModel, match="nobody"):
+                await anext(engine.generate(request(PROMPT, adapter="nobody")))
+            with pytest.raises(UnknownModel, match="nobody"):
+                await engine.unload_adapter("nobody")
+
+        stage.play(scenario)
+
+    def test_what_runs_ends_under_the_adapter_it_began_with(self, stage: Stage) -> None:
+        async def scenario(engine: Engine) -> None:
+            first, second = stage.adapters.values()
+            asked = request(PROMPT, adapter="voice", max_tokens=40)
+            for replace in (False, True):
+                await engine.load_adapter("voice", first)
+                whole = await answer(engine, asked)
+                running = engine.generate(asked)
+                ids = list((await anext(running)).token_ids)
+                if replace:
+                    await engine.load_adapter("voice", second)
+                    assert (await answer(engine, asked) != whole) == stage.adapters_speak
+                await engine.unload_adapter("voice")
+                assert ids + [token async for chunk in running for token in chunk.token_ids] == whole
+                with pytest.raises(UnknownModel, match="voice"):
+                    await anext(engine.generate(asked))
+
+        stage.play(scenario)
+
+    def test_prefixes_are_shared_under_the_same_adapter_weights_only(self, stage: Stage) -> None:
+        async def scenario(engine: Engine) -> None:
+            names = (None, "voice", "other")
+            talks = {name: list(LONG) for name in names}
+
+            async def cached(adapter: str | None) -> bool:
+                talk = talks[adapter]
+                chunks = await collect(engine, request(talk, salt="one of all", adapter=adapter))
+                talk += [token for chunk in chunks for token in chunk.token_ids]
+                return bool(chunks[0].cached_tokens)
+
+            first, second = stage.adapters.values()
+            async with loaded(engine, {"voice": first, "other": second}):
+                assert [await cached(name) for name in names] == [False] * 3
+                assert [await cached(name) for name in names] == [True] * 3
+                await engine.load_adapter("voice", second)
+                assert [await cached(name) for name in names] == [True, False, True]
 
         stage.play(scenario)

@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -23,6 +25,8 @@ def _recital(asked: GenerationRequest) -> Sequence[int]:
 class _ScriptedStage:
     slots = 8
     cache_block = 1
+    adapters: ClassVar = {"first": Path("first"), "second": Path("second")}
+    adapters_speak = False
 
     def play(self, scenario: Scenario) -> None:
         play_alone(lambda: ScriptedEngine(_recital, context_window=512, vocabulary_size=320), scenario)
@@ -95,5 +99,17 @@ def test_a_dead_one_stays_dead() -> None:
         for _ in range(2):
             with pytest.raises(EngineDead):
                 await collect(engine, request([9]))
+
+    asyncio.run(scenario())
+
+
+def test_an_answer_is_the_same_under_each_adapter_that_is_loaded() -> None:
+    async def scenario() -> None:
+        engine = ScriptedEngine(_recital)
+        await engine.load_adapter("pirate", Path("pirate"))
+        assert engine.adapters == {"pirate": Path("pirate")}
+        assert await answer(engine, request([9], adapter="pirate")) == await answer(engine, request([9]))
+        await engine.unload_adapter("pirate")
+        assert engine.adapters == {}
 
     asyncio.run(scenario())

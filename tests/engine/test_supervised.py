@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from duihua.engine.protocol import Engine
 from duihua.engine.scripted import ScriptedEngine
 from duihua.engine.supervised import SupervisedEngine
-from duihua.errors import EngineDead, GenerationFailed, ModelLoadFailed
+from duihua.errors import AdapterRejected, EngineDead, GenerationFailed, ModelLoadFailed, UnknownModel
 from engine.contract import answer, collect, request
 
 
@@ -204,5 +205,84 @@ def test_closing_a_request_closes_the_inner_one_and_closing_the_engine_is_for_ev
         with pytest.raises(EngineDead, match="closed"):
             await collect(engine, request([9]))
         assert len(workshop.made) == 1
+
+    asyncio.run(scenario())
+
+
+def test_a_new_engine_has_the_adapters_of_the_old_one() -> None:
+    async def scenario() -> None:
+        workshop = Workshop(mortals=1)
+        engine = await SupervisedEngine.start(workshop)
+        for name in ("pirate", "poet", "clerk"):
+            await engine.load_adapter(name, Path(name))
+        await engine.load_adapter("poet", Path("younger poet"))
+        await engine.unload_adapter("clerk")
+        with pytest.raises(EngineDead, match="gone"):
+            await collect(engine, request([9], adapter="pirate"))
+        assert await answer(engine, request([9], adapter="pirate", max_tokens=1)) == [2]
+        assert workshop.made[1].adapters == {"pirate": Path("pirate"), "poet": Path("younger poet")}
+        with pytest.raises(UnknownModel, match="clerk"):
+            await collect(engine, request([9], adapter="clerk"))
+
+    asyncio.run(scenario())
+
+
+def test_an_adapter_is_loaded_into_the_new_engine_when_the_old_one_is_dead() -> None:
+    async def scenario() -> None:
+        workshop = Workshop(mortals=1)
+        engine = await SupervisedEngine.start(workshop)
+        with pytest.raises(EngineDead, match="gone"):
+            await collect(engine, request([9]))
+        await engine.load_adapter("pirate", Path("pirate"))
+        assert [set(made.adapters) for made in workshop.made] == [set(), {"pirate"}]
+
+    asyncio.run(scenario())
+
+
+class Picky(ScriptedEngine):
+    """Takes no adapters."""
+
+    async def load_adapter(self, name: str, path: Path) -> None:
+        raise AdapterRejected(f"{path} is too wide")
+
+
+def test_an_adapter_that_was_refused_is_not_loaded_again() -> None:
+    async def scenario() -> None:
+        made: list[Engine] = []
+
+        async def factory() -> Engine:
+            failure = None if made else (0, EngineDead("gone"))
+            made.append(Picky([[1]], failure=failure))
+            return made[-1]
+
+        engine = await SupervisedEngine.start(factory)
+        with pytest.raises(AdapterRejected):
+            await engine.load_adapter("pirate", Path("pirate"))
+        with pytest.raises(EngineDead, match="gone"):
+            await collect(engine, request([9]))
+        assert await answer(engine, request([9], max_tokens=1)) == [1]
+
+    asyncio.run(scenario())
+
+
+def test_an_adapter_that_the_new_engine_refuses_is_told_and_that_engine_is_closed() -> None:
+    async def scenario() -> None:
+        workshop = Workshop(mortals=1)
+        refusing: list[Picky] = []
+
+        async def factory() -> Engine:
+            if not workshop.made:
+                return await workshop()
+            refusing.append(Picky([[1]]))
+            return refusing[-1]
+
+        engine = await SupervisedEngine.start(factory)
+        await engine.load_adapter("pirate", Path("pirate"))
+        with pytest.raises(EngineDead, match="gone"):
+            await collect(engine, request([9]))
+        with pytest.raises(EngineDead, match="too wide"):
+            await collect(engine, request([9]))
+        with pytest.raises(EngineDead):
+            await collect(refusing[0], request([9]))
 
     asyncio.run(scenario())

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
 
 from duihua.checkpoint.files import broken, cannot_be_read, is_lfs_pointer, read_json
 from duihua.errors import ModelLoadFailed, UnsupportedModel
 
-__all__ = ["check_weights", "refuse_pickles"]
+__all__ = ["Header", "check_weights", "read_header", "refuse_pickles", "weight_files"]
 
 _INDEX: Final = "model.safetensors.index.json"
 _SINGLE: Final = "model.safetensors"
@@ -20,6 +21,14 @@ _PICKLED: Final = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 _NOT_WEIGHTS: Final = {"training_args", "optimizer", "scheduler", "rng_state"}  # left over from training
 _LENGTH_BYTES: Final = 8  # a safetensors file begins with the length of its JSON header, little-endian
 _MOST_HEADER: Final = 100_000_000  # bytes; the bound of the safetensors library
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a safetensors file says of itself, its length having been compared with that."""
+
+    shapes: Mapping[str, tuple[int, ...]]  # of each tensor
+    metadata: Mapping[str, str]
 
 
 def check_weights(path: Path, *, allow_pickle: bool = False) -> None:
@@ -41,6 +50,29 @@ def check_weights(path: Path, *, allow_pickle: bool = False) -> None:
         raise broken(path, f"has weight files ({_some(loose)}) but neither {_SINGLE} nor {_INDEX}")
     else:
         _check_pickles(path, allow_pickle=allow_pickle)
+
+
+def read_header(file: Path) -> Header:
+    """The header of a safetensors file that is as long as it should be; no tensor is read.
+
+    Raises:
+        ModelLoadFailed: it is missing, unreadable, cut short, or no safetensors file.
+    """
+    header = _whole(file)
+    metadata: object = header.get("__metadata__")
+    said = cast("dict[str, object]", metadata) if isinstance(metadata, dict) else {}
+    try:
+        shapes = {name: tuple(map(int, entry["shape"])) for name, entry in _tensors(header).items()}
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise broken(file, f"has a header without shapes ({error})") from error
+    return Header(shapes, {name: value for name, value in said.items() if isinstance(value, str)})
+
+
+def weight_files(path: Path) -> list[Path]:
+    """A checkpoint's safetensors files, none where its weights are of another format; raises as `check_weights`."""
+    if os.path.lexists(index := path / _INDEX):
+        return [path / name for name in sorted(set(_weight_map(index).values()))]
+    return [path / _SINGLE] if os.path.lexists(path / _SINGLE) else []
 
 
 def refuse_pickles(name: str, pickles: Iterable[str]) -> UnsupportedModel:
@@ -81,15 +113,20 @@ def _refuse_missing(path: Path, files: list[str]) -> None:
 
 def _tensor_names(file: Path) -> set[str]:
     """Names of a safetensors file's tensors, its length having been compared with its header."""
+    return set(_tensors(_whole(file)))
+
+
+def _whole(file: Path) -> Mapping[str, Any]:
+    """The header of a safetensors file that is as long as its header says."""
     try:
         raw, size_bytes = _header(file), file.stat().st_size
     except OSError as error:
         raise cannot_be_read(file, error) from error
-    names, data_bytes = _measured(_parsed(raw, file), file)
-    expected = _LENGTH_BYTES + len(raw) + data_bytes
+    header = _parsed(raw, file)
+    expected = _LENGTH_BYTES + len(raw) + _data_bytes(header, file)
     if size_bytes != expected:
         raise broken(file, f"has {size_bytes:,} of {expected:,} bytes, so it was cut short or damaged")
-    return names
+    return header
 
 
 def _header(file: Path) -> bytes:
@@ -116,11 +153,14 @@ def _parsed(raw: bytes, file: Path) -> Mapping[str, Any]:
     return cast("dict[str, Any]", header)
 
 
-def _measured(header: Mapping[str, Any], file: Path) -> tuple[set[str], int]:
-    """Tensor names, and bytes of tensor data after the header."""
-    tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
+def _tensors(header: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: entry for name, entry in header.items() if name != "__metadata__"}
+
+
+def _data_bytes(header: Mapping[str, Any], file: Path) -> int:
+    """Bytes of tensor data after the header."""
     try:
-        return set(tensors), max((int(entry["data_offsets"][1]) for entry in tensors.values()), default=0)
+        return max((int(entry["data_offsets"][1]) for entry in _tensors(header).values()), default=0)
     except (KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
         raise broken(file, f"has a header without offsets ({error})") from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from duihua.events import Chunk
@@ -22,6 +23,7 @@ class EngineInfo:
     dtype: str  # "bfloat16"
     kv_capacity: int  # tokens whose keys and values are held at most, over all requests
     vocabulary_size: int  # ids are below it
+    notes: tuple[str, ...] = ()  # what became of the settings, where it is not what was asked for
 
 
 class Engine(Protocol):
@@ -45,9 +47,30 @@ class Engine(Protocol):
         Raises:
             ContextOverflow: the prompt leaves no room for one token; before the first chunk.
             InvalidParameter, UnsupportedFeature: before the first chunk.
+            UnknownModel: no adapter of that name is loaded; before the first chunk.
             EngineBusy: the queue is full; before the first chunk.
             GenerationFailed: this request is lost, the engine goes on.
             EngineDead: the engine has ended; so says every later call.
+        """
+        ...
+
+    async def load_adapter(self, name: str, path: Path) -> None:
+        """Make a LoRA adapter known by a name; requests that name it are answered with it.
+
+        A name that is taken gets the new weights; what still runs under it ends with the old ones. The adapter's
+        fit to the model is checked before (`checkpoint.adapters`).
+
+        Raises:
+            AdapterRejected: this engine cannot run it: too many, too high a rank, a layer it cannot adapt.
+            EngineDead: see `generate`.
+        """
+        ...
+
+    async def unload_adapter(self, name: str) -> None:
+        """Forget an adapter; what still runs under it goes on to its end.
+
+        Raises:
+            UnknownModel: no adapter has that name.
         """
         ...
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
 from itertools import chain, cycle, islice, repeat
+from pathlib import Path
 
-from duihua.engine.admission import check_request, room_for_answer
+from duihua.engine.admission import check_request, no_such_adapter, room_for_answer
 from duihua.engine.protocol import EngineInfo
 from duihua.errors import EngineDead, EngineError
 from duihua.events import Chunk, TokenLogprobs
@@ -25,6 +26,7 @@ class ScriptedEngine:
     Attributes:
         requests: every request that was started, in order.
         closed: ids of the requests that were closed before their end.
+        adapters: those that are loaded; an answer is the same under each of them.
     """
 
     def __init__(
@@ -47,11 +49,12 @@ class ScriptedEngine:
         """
         self.requests: list[GenerationRequest] = []
         self.closed: list[str] = []
+        self.adapters: dict[str, Path] = {}
         self._script = script if callable(script) else _in_turn(script)
         self._gate = gate
         self._failure = failure
         self._dead = False
-        self._seen: list[tuple[str, tuple[int, ...]]] = []
+        self._seen: list[tuple[tuple[str, str | None], tuple[int, ...]]] = []
         self._info = EngineInfo(
             name="scripted",
             context_window=context_window,
@@ -73,7 +76,7 @@ class ScriptedEngine:
             IndexError: the script has no answer left.
         """
         self._raise_if_dead()
-        check_request(request, self._info)
+        check_request(request, self._info, self.adapters)
         self.requests.append(request)
         recited: list[int] = []
         finished = False
@@ -88,9 +91,20 @@ class ScriptedEngine:
                 if finished:
                     return
         finally:
-            self._seen.append((request.cache_salt, request.token_ids + tuple(recited)))
+            self._seen.append((_cache_of(request), request.token_ids + tuple(recited)))
             if not finished:
                 self.closed.append(request.request_id)
+
+    async def load_adapter(self, name: str, path: Path) -> None:
+        """See `Engine.load_adapter`."""
+        self._raise_if_dead()
+        self.adapters[name] = path
+        self._seen = [seen for seen in self._seen if seen[0][1] != name]
+
+    async def unload_adapter(self, name: str) -> None:
+        """See `Engine.unload_adapter`."""
+        if self.adapters.pop(name, None) is None:
+            raise no_such_adapter(name, self.adapters)
 
     async def aclose(self) -> None:
         """See `Engine.aclose`."""
@@ -131,7 +145,7 @@ class ScriptedEngine:
         if request.decoding.prompt_logprobs is not None:
             return 0
         prompt = request.token_ids[:-1]
-        known = (ids for salt, ids in self._seen if salt == request.cache_salt)
+        known = (ids for cache, ids in self._seen if cache == _cache_of(request))
         return max((_common(prompt, ids) for ids in known), default=0)
 
     def _raise_if_dead(self) -> None:
@@ -148,6 +162,10 @@ def _in_turn(answers: Iterable[Sequence[int]]) -> Script:
         raise IndexError(f"the script has no answer left for request {request.request_id!r}")
 
     return script
+
+
+def _cache_of(request: GenerationRequest) -> tuple[str, str | None]:
+    return request.cache_salt, request.adapter
 
 
 def _certain(token: int, alternatives: int) -> TokenLogprobs:

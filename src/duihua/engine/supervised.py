@@ -8,6 +8,7 @@ import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from concurrent.futures import Future
 from contextlib import aclosing, suppress
+from pathlib import Path
 from typing import Self
 
 from duihua.engine.protocol import Engine, EngineInfo
@@ -23,7 +24,7 @@ Factory = Callable[[], Awaitable[Engine]]
 
 
 class SupervisedEngine:
-    """Wraps an engine; when it dies, the next request finds a new one.
+    """Wraps an engine; when it dies, the next request finds a new one, with the same adapters.
 
     The requests that were running when it died get its `EngineDead`. It may be used from several event loops.
     """
@@ -40,6 +41,7 @@ class SupervisedEngine:
         self._factory = factory
         self._restarts = restarts
         self._failures = 0
+        self._adapters: dict[str, Path] = {}
         self._info = engine.info
         self._lock = threading.Lock()
         self._dead = False
@@ -78,6 +80,18 @@ class SupervisedEngine:
             self._mark_dead(engine)
             raise
 
+    async def load_adapter(self, name: str, path: Path) -> None:
+        """See `Engine.load_adapter`."""
+        engine = await self._living()
+        await engine.load_adapter(name, path)
+        self._adapters[name] = path
+
+    async def unload_adapter(self, name: str) -> None:
+        """See `Engine.unload_adapter`."""
+        engine = await self._living()
+        await engine.unload_adapter(name)
+        self._adapters.pop(name, None)
+
     async def aclose(self) -> None:
         """See `Engine.aclose`; nothing is started again afterwards."""
         with self._lock:
@@ -113,7 +127,7 @@ class SupervisedEngine:
         _log.warning("the engine died; starting it again (%d of %d)", self._failures, self._restarts)
         try:
             await self._engine.aclose()
-            engine = await self._factory()
+            engine = await self._successor()
         except BaseException as error:
             self._give_up(outcome, error)
             if not isinstance(error, Exception):
@@ -130,6 +144,16 @@ class SupervisedEngine:
             await engine.aclose()
         finally:
             outcome.set_exception(EngineDead("the engine was closed"))
+
+    async def _successor(self) -> Engine:
+        engine = await self._factory()
+        try:
+            for name, path in self._adapters.items():
+                await engine.load_adapter(name, path)
+        except BaseException:
+            await engine.aclose()
+            raise
+        return engine
 
     def _give_up(self, outcome: Future[Engine], error: BaseException) -> None:
         """Tell everybody why there is no engine; whoever asks next tries again."""

@@ -5,7 +5,7 @@ import gc
 import random
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,11 @@ FLOAT32 = EngineSettings(device="cpu", dtype="float32")
 class _TransformersStage:
     slots = 8
     cache_block = 1
+    adapters_speak = True
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, adapters: Mapping[str, Path]) -> None:
         self._path = path
+        self.adapters = adapters
 
     def play(self, scenario: Scenario) -> None:
         play_alone(lambda: TransformersEngine.load(self._path, FLOAT32), scenario)
@@ -38,8 +40,10 @@ class _TransformersStage:
 
 class TestTransformers(EngineContract):
     @pytest.fixture(params=["glm4", "glm", "qwen2", "qwen3", "sliding", "glm4v"])
-    def stage(self, request: pytest.FixtureRequest, checkpoint: Checkpoints) -> _TransformersStage:
-        return _TransformersStage(checkpoint(request.param))
+    def stage(
+        self, request: pytest.FixtureRequest, checkpoint: Checkpoints, adapters: Callable[[str], Mapping[str, Path]]
+    ) -> _TransformersStage:
+        return _TransformersStage(checkpoint(request.param), adapters(request.param))
 
 
 def load_model(path: Path) -> PreTrainedModel:

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers.utils import logging as chatter
 
-from checkpoints import make_checkpoint
+from checkpoints import make_adapter, make_checkpoint
 from duihua.engine.settings import EngineSettings
 from duihua.engine.transformers.loading import load_model
 from duihua.errors import ConfigError, ModelLoadFailed, UnsupportedModel
@@ -143,3 +143,10 @@ def test_pickled_weights_load_only_when_allowed(copy: Path) -> None:
     with pytest.raises(UnsupportedModel, match="pickle"):
         load(copy)
     assert load(copy, allow_pickle=True).context_window == 512
+
+
+def test_an_adapter_among_the_model_s_files_is_refused(copy: Path) -> None:
+    """Transformers would join the two unasked, and the model without an adapter would have one."""
+    make_adapter(copy, copy)
+    with pytest.raises(UnsupportedModel, match=r"adapter_config\.json"):
+        load(copy)

@@ -1,4 +1,4 @@
-"""Sequences that decode together: one row each, padded on the left."""
+"""Sequences that decode together: one row each, padded on the left, all under the same adapter."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ class Batch:
 
     Attributes:
         tracks: the sequence of each row.
+        adapter: the number of the weights they are computed with.
         cache: their keys and values; a row's tokens are its last columns.
     """
 
@@ -35,6 +36,7 @@ class Batch:
         """Begin with one sequence and its own cache."""
         self._network = network
         self.tracks: list[Track] = [track]
+        self.adapter = track.adapter
         self.cache = cache
         self._refresh()
 
@@ -50,8 +52,8 @@ class Batch:
         return max(0, len(self.tracks) * room - self.cache.slots)
 
     def slots_to_join(self, track: Track, cache: KeyValues) -> int | None:
-        """More slots needed to stack another sequence's cache; None when most of it would be padding."""
-        if cache.rigid or self.cache.rigid:
+        """More slots needed to stack another sequence's cache; None where that cannot be or is mostly padding."""
+        if cache.rigid or self.cache.rigid or track.adapter != self.adapter:
             return None
         rows, width = len(self.tracks) + 1, max(self.cache.length, cache.length)
         tokens = cache.length + sum(len(track.ids) - 1 for track in self.tracks)
@@ -91,7 +93,7 @@ class Batch:
         last = [track.ids[-1] for track in self.tracks]
         positions = [len(track.ids) - 1 for track in self.tracks]
         mask = None if self._mask is None else self._mask[:, : self.cache.length + 1]
-        return self._sampler.choose(self._network.decode(last, positions, self.cache, mask))
+        return self._sampler.choose(self._network.decode(last, positions, self.cache, mask, self.adapter))
 
     def _refresh(self) -> None:
         rows: Sequence[Track] = tuple(self.tracks)

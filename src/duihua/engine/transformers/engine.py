@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator
+from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from transformers import PreTrainedModel
 
-from duihua.engine.admission import check_request, room_for_answer
+from duihua.engine.admission import check_request, no_such_adapter, room_for_answer
 from duihua.engine.protocol import EngineInfo
-from duihua.engine.settings import EngineSettings, OnProgress
+from duihua.engine.settings import VLLM_ONLY, EngineSettings, OnProgress
+from duihua.engine.transformers.adapters import BASE
 from duihua.engine.transformers.loading import load_model
+from duihua.engine.transformers.lora import Lora, read_lora
 from duihua.engine.transformers.network import Network
 from duihua.engine.transformers.outbox import Outbox
 from duihua.engine.transformers.placement import choose_threads
@@ -20,11 +25,13 @@ from duihua.engine.transformers.queue import FairQueue
 from duihua.engine.transformers.scheduler import Scheduler
 from duihua.engine.transformers.track import Track
 from duihua.engine.transformers.worker import Worker
-from duihua.errors import ConfigError
+from duihua.errors import AdapterRejected, ConfigError, EngineDead
 from duihua.events import Chunk
 from duihua.request import GenerationRequest
 
 __all__ = ["TransformersEngine", "load"]
+
+_MAX_SEQUENCES: Final = 8
 
 
 class TransformersEngine:
@@ -36,12 +43,13 @@ class TransformersEngine:
         Args:
             model: the engine's from now on.
             context_window: tokens of prompt and answer together.
-            settings: those about what runs at once count; the rest is for loading.
+            settings: those about what runs at once, adapters among it, count; the rest is for loading.
 
         Raises:
             ConfigError: a KV capacity below one context window.
         """
         settings = settings or EngineSettings()
+        max_sequences = settings.max_sequences or _MAX_SEQUENCES
         capacity = settings.kv_capacity or settings.default_kv_capacity(context_window)
         if capacity < context_window:
             raise ConfigError(f"kv_capacity={capacity} is below the context window of {context_window} tokens")
@@ -54,15 +62,23 @@ class TransformersEngine:
             kv_capacity=capacity,
             vocabulary_size=network.vocabulary_size,
         )
+        self._max_adapters = settings.max_adapters
+        self._max_rank = settings.max_adapter_rank
+        self._adapters: dict[str, int] = {}  # numbers of the weights that the names stand for
+        self._names = threading.Lock()  # between finding an adapter's weights and being inside with them, they stay
         threads = choose_threads(settings.threads, sum(weight.numel() for weight in model.parameters()))
-        self._queue = FairQueue(limit=settings.max_sequences + settings.queue_limit)
-        scheduler = Scheduler(network, self._queue, max_sequences=settings.max_sequences, kv_capacity=capacity)
+        self._queue = FairQueue(limit=max_sequences + settings.queue_limit)
+        scheduler = Scheduler(network, self._queue, max_sequences=max_sequences, kv_capacity=capacity)
         self._worker = Worker(scheduler, self._queue, threads=threads)
 
     @classmethod
     def load(cls, path: Path, settings: EngineSettings | None = None, on_progress: OnProgress | None = None) -> Self:
         """Load a checkpoint and start; see `Loader`. Blocks, so call it in a thread."""
         settings = settings or EngineSettings()
+        if foreign := settings.said(VLLM_ONLY):
+            raise ConfigError(
+                f"{', '.join(foreign)} cannot be set for the transformers engine: leave it out, or use the vllm engine"
+            )
         loaded = load_model(path, settings, on_progress)
         return cls(loaded.model, context_window=loaded.context_window, settings=settings)
 
@@ -73,11 +89,12 @@ class TransformersEngine:
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[Chunk]:
         """See `Engine.generate`."""
-        check_request(request, self._info)
+        check_request(request, self._info, self._adapters)
         limit = len(request.token_ids) + room_for_answer(request, self._info)
         outbox = Outbox()
-        track = Track(request, outbox, limit=limit)
-        self._queue.enter(track)
+        with self._names:
+            track = Track(request, outbox, limit=limit, adapter=self._number(request.adapter))
+            self._queue.enter(track)
         try:
             while True:
                 chunk = await outbox.get()
@@ -87,10 +104,70 @@ class TransformersEngine:
         finally:
             track.cancelled = True
 
+    async def load_adapter(self, name: str, path: Path) -> None:
+        """See `Engine.load_adapter`; the files are read beside what runs, and PEFT's layers made between two steps."""
+        self._check_room(name)
+        lora = await asyncio.to_thread(read_lora, path)
+        self._check_rank(lora)
+        asked = self._worker.ask(lambda scheduler: scheduler.add_adapter(lora))
+        try:
+            number = await asyncio.wrap_future(asked)
+        except BaseException:  # above all a cancellation
+            asked.add_done_callback(self._discard)
+            raise
+        try:
+            with self._names:
+                self._check_room(name)  # once more: another may have been loaded meanwhile
+                before = self._adapters.get(name)
+                self._adapters[name] = number
+        except AdapterRejected:
+            self._retire(number)
+            raise
+        if before is not None:
+            self._retire(before)
+
+    async def unload_adapter(self, name: str) -> None:
+        """See `Engine.unload_adapter`."""
+        with self._names:
+            number = self._number(name)
+            del self._adapters[name]
+        self._retire(number)
+
     async def aclose(self) -> None:
         """See `Engine.aclose`; waits for the step that is being computed."""
         self._queue.close()
         await asyncio.to_thread(self._worker.join)
+
+    def _number(self, name: str | None) -> int:
+        if name is None:
+            return BASE
+        if name not in self._adapters:
+            raise no_such_adapter(name, self._adapters)
+        return self._adapters[name]
+
+    def _check_room(self, name: str) -> None:
+        most = self._max_adapters
+        if most is not None and name not in self._adapters and len(self._adapters) >= most:
+            raise AdapterRejected(
+                f"{len(self._adapters)} adapters are loaded, which is the limit: unload one, or start with a larger "
+                "--max-adapters"
+            )
+
+    def _check_rank(self, lora: Lora) -> None:
+        if self._max_rank is not None and lora.rank > self._max_rank:
+            raise AdapterRejected(
+                f"{lora.name} has rank {lora.rank} and at most {self._max_rank} is run here: "
+                f"start with --max-adapter-rank {lora.rank}"
+            )
+
+    def _retire(self, number: int) -> None:
+        with suppress(EngineDead):  # and with it the weights
+            self._worker.ask(lambda scheduler: scheduler.retire_adapter(number))
+
+    def _discard(self, asked: Future[int]) -> None:
+        """Free what nobody waits for any more."""
+        if not asked.cancelled() and asked.exception() is None:
+            self._retire(asked.result())
 
 
 def load(

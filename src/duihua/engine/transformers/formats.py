@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from duihua.errors import ModelLoadFailed, UnsupportedModel
 
-__all__ = ["check_quantisation", "find_weights", "read_config"]
+__all__ = ["check_quantisation", "find_weights", "read_config", "refuse_an_adapter_inside"]
 
 # Packages that Transformers needs for each quant_method of config.json: import name -> pip name.
 # Source: transformers/quantizers/quantizer_*.py, `validate_environment`, version 5.23.
@@ -64,6 +64,19 @@ def check_quantisation(config: Mapping[str, Any]) -> str | None:
             f"pip install {' '.join(missing)}, or use the checkpoint that is not quantised"
         )
     return method
+
+
+def refuse_an_adapter_inside(path: Path) -> None:
+    """Refuse a model that has a LoRA adapter among its files: where PEFT is installed, Transformers joins them.
+
+    Raises:
+        UnsupportedModel: there is one.
+    """
+    if (path / "adapter_config.json").is_file():
+        raise UnsupportedModel(
+            f"{path} holds a LoRA adapter beside the model (adapter_config.json), and Transformers would join them "
+            "unasked: move adapter_config.json and adapter_model.* into a directory of their own"
+        )
 
 
 def find_weights(path: Path, *, allow_pickle: bool) -> list[Path]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -19,21 +19,19 @@ from transformers.models.auto.modeling_auto import (
 )
 from transformers.utils import logging as chatter
 
+from duihua.checkpoint.files import read_json_if_there
+from duihua.checkpoint.generation import context_window
 from duihua.engine.settings import EngineSettings, OnProgress
-from duihua.engine.transformers.formats import check_quantisation, find_weights, read_config
+from duihua.engine.transformers.formats import (
+    check_quantisation,
+    find_weights,
+    read_config,
+    refuse_an_adapter_inside,
+)
 from duihua.engine.transformers.placement import ALL_GPUS, DTYPES, choose_device, choose_dtype, this_machine
 from duihua.errors import ConfigError, ModelLoadFailed, UnsupportedModel
 
 __all__ = ["LoadedModel", "load_model"]
-
-# Where configurations name the tokens a model was made for.
-_WINDOW_KEYS: Final = (
-    "max_position_embeddings",
-    "n_positions",
-    "seq_length",
-    "max_sequence_length",
-    "max_seq_len",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +58,7 @@ def load_model(path: Path, settings: EngineSettings, on_progress: OnProgress | N
     report = on_progress or _silence
     config_json = read_config(path)
     quantisation = check_quantisation(config_json)
+    refuse_an_adapter_inside(path)
     weights = find_weights(path, allow_pickle=settings.allow_pickle)
     machine = this_machine()
     size = sum(file.stat().st_size for file in weights)
@@ -69,7 +68,7 @@ def load_model(path: Path, settings: EngineSettings, on_progress: OnProgress | N
         raise ConfigError("a model on several GPUs needs accelerate: pip install accelerate")
     with _quiet(report):
         config = _read_config(path, config_json, settings)
-        window = _context_window(config, settings.context_window)
+        window = _context_window(path, config_json, settings.context_window)
         options: dict[str, Any] = {"dtype": DTYPES[dtype]}
         if quantisation is not None:
             options = {"dtype": "auto" if settings.dtype == "auto" else DTYPES[dtype], "device_map": device}
@@ -160,16 +159,16 @@ def _load_failure(path: Path, error: Exception) -> ModelLoadFailed:
     return ModelLoadFailed(f"{path} cannot be loaded: {error}")
 
 
-def _context_window(config: Any, asked: int | None) -> int:
-    text = config.get_text_config(decoder=True)
-    own = next((int(value) for key in _WINDOW_KEYS if (value := getattr(text, key, None))), None)
-    if asked is None:
-        if own is None:
-            raise ConfigError("the model does not say how many tokens it takes: give a context window")
-        return own
-    if own is not None and asked > own:
+def _context_window(path: Path, config_json: Mapping[str, Any], asked: int | None) -> int:
+    try:
+        own = context_window(path, config_json, read_json_if_there(path / "tokenizer_config.json"))
+    except ModelLoadFailed:
+        if asked is None:
+            raise
+        return asked
+    if asked is not None and asked > own:
         raise ConfigError(f"context_window={asked} is above what the model was made for: it takes {own} tokens")
-    return asked
+    return asked or own
 
 
 @contextmanager

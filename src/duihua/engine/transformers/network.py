@@ -10,6 +10,7 @@ import torch
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
+from duihua.engine.transformers.adapters import BASE, Adapters
 from duihua.engine.transformers.keyvalues import KeyValues, cache_of
 
 __all__ = ["Network"]
@@ -24,6 +25,7 @@ class Network:
         dtype: of the weights.
         batchable: whether sequences can be stacked: every layer caches plain keys and values, and the model
             takes positions and a padding mask. Where not, each sequence runs by itself.
+        adapters: those beside the model; a forward pass uses one of them, or none.
     """
 
     def __init__(self, model: PreTrainedModel) -> None:
@@ -32,6 +34,7 @@ class Network:
         embeddings: Any = model.get_input_embeddings()
         accepted = inspect.signature(model.forward).parameters
         self._model = model
+        self.adapters = Adapters(model)
         self._keeps_logits = "logits_to_keep" in accepted
         self._takes_positions = "position_ids" in accepted
         self._layer_count = int(config.num_hidden_layers)
@@ -48,19 +51,27 @@ class Network:
             return cache_of(self._layer_count, room)
         return KeyValues(DynamicCache(config=self._model.config), room=room, rigid=True)
 
-    def prefill(self, token_ids: Sequence[int], cache: KeyValues, *, every_logit: bool = False) -> torch.Tensor:
+    def prefill(
+        self, token_ids: Sequence[int], cache: KeyValues, *, adapter: int = BASE, every_logit: bool = False
+    ) -> torch.Tensor:
         """Continue one sequence's cache by these tokens.
 
         Returns:
             Logits (1 or tokens, vocabulary) after the last token, or after each; dtype of the model.
         """
+        self.adapters.use(adapter)
         start = cache.length
         positions = torch.arange(start, start + len(token_ids), device=self.device)[None]
         ids = torch.tensor([token_ids], device=self.device)
         return self._forward(ids, positions, cache, keep=0 if every_logit else 1)[0]
 
     def decode(
-        self, last: Sequence[int], positions: Sequence[int], cache: KeyValues, mask: torch.Tensor | None
+        self,
+        last: Sequence[int],
+        positions: Sequence[int],
+        cache: KeyValues,
+        mask: torch.Tensor | None,
+        adapter: int = BASE,
     ) -> torch.Tensor:
         """Continue every row by one token.
 
@@ -69,10 +80,12 @@ class Network:
             positions: its position in its own sequence.
             cache: with room for one more column.
             mask: (rows, columns + 1), 0 where padded; None when nothing is.
+            adapter: its number, the same for every row.
 
         Returns:
             Logits (rows, vocabulary); dtype of the model.
         """
+        self.adapters.use(adapter)
         ids = torch.tensor(last, device=self.device)[:, None]
         at = torch.tensor(positions, device=self.device)[:, None]
         return self._forward(ids, at, cache, keep=1, mask=mask)[:, -1]

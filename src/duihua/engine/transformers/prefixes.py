@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from duihua.engine.transformers.keyvalues import KeyValues
 
-__all__ = ["Kept", "Prefixes", "common_prefix"]
+__all__ = ["Kept", "Prefixes", "Sharing", "common_prefix"]
+
+Sharing = tuple[str, int]  # cache salt and adapter number of those that may use a prefix
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -15,12 +17,12 @@ class Kept:
     """One sequence that ended."""
 
     ids: list[int]
-    salt: str
+    sharing: Sharing
     cache: KeyValues  # one row, its tokens those of `ids`
 
 
 class Prefixes:
-    """What is kept, least recently used first. Only requests of the same salt share."""
+    """What is kept, least recently used first."""
 
     def __init__(self) -> None:
         self._kept: list[Kept] = []
@@ -35,10 +37,10 @@ class Prefixes:
 
     def keep(self, kept: Kept) -> None:
         """Add a sequence; those it continues are dropped."""
-        self._kept = [old for old in self._kept if old.salt != kept.salt or kept.ids[: len(old.ids)] != old.ids]
+        self._kept = [old for old in self._kept if old.sharing != kept.sharing or kept.ids[: len(old.ids)] != old.ids]
         self._kept.append(kept)
 
-    def longest(self, ids: Sequence[int], salt: str) -> tuple[Kept | None, int]:
+    def longest(self, ids: Sequence[int], sharing: Sharing) -> tuple[Kept | None, int]:
         """Find the one that shares most with these ids; it becomes the most recently used.
 
         Returns:
@@ -46,7 +48,7 @@ class Prefixes:
         """
         best, most = None, 0
         for kept in self._kept:
-            if kept.salt == salt:
+            if kept.sharing == sharing:
                 shared = common_prefix(kept.ids, ids)
                 if shared > most and (shared == len(kept.ids) or not kept.cache.rigid):
                     best, most = kept, shared
@@ -66,6 +68,10 @@ class Prefixes:
                 self._kept.remove(kept)
                 return True
         return False
+
+    def forget(self, adapter: int) -> None:
+        """Drop those of an adapter that is gone."""
+        self._kept = [kept for kept in self._kept if kept.sharing[1] != adapter]
 
     def clear(self) -> None:
         """Forget all."""

@@ -15,7 +15,9 @@ from typing import Final
 import torch
 
 from duihua.engine.transformers.batch import Batch, roomy
+from duihua.engine.transformers.failures import is_device_lost, is_out_of_memory
 from duihua.engine.transformers.keyvalues import KeyValues, Segment
+from duihua.engine.transformers.lora import Lora
 from duihua.engine.transformers.network import Network
 from duihua.engine.transformers.outbox import Post
 from duihua.engine.transformers.prefixes import Kept, Prefixes, common_prefix
@@ -50,6 +52,7 @@ class Scheduler:
         self._batches: list[Batch] = []
         self._prefill: _Prefill | None = None
         self._prefixes = Prefixes()
+        self._retired: list[int] = []
         self._post = Post()
 
     @property
@@ -76,7 +79,29 @@ class Scheduler:
         for batch in list(self._batches):
             if self._find_room(batch):
                 self._guard(batch.tracks, lambda batch=batch: self._decode(batch))
+        self._drop_retired()
         self._post.send()
+
+    # Adapters
+
+    def add_adapter(self, lora: Lora) -> int:
+        """Load an adapter's weights; gives their number, which tracks name.
+
+        Raises:
+            AdapterRejected: they do not fit the model; nothing has changed.
+        """
+        return self._network.adapters.add(lora)
+
+    def retire_adapter(self, number: int) -> None:
+        """Free an adapter's weights, and the prefixes computed with them, once no request inside needs them."""
+        self._retired.append(number)
+        self._drop_retired()
+
+    def _drop_retired(self) -> None:
+        for number in [number for number in self._retired if not self._queue.holds(number)]:
+            self._retired.remove(number)
+            self._prefixes.forget(number)
+            self._network.adapters.drop(number)
 
     # Admission
 
@@ -118,15 +143,14 @@ class Scheduler:
         for batch in self._batches:
             for other in batch.tracks:
                 common = self._usable(track, other.ids[:-1])
-                same_salt = other.request.cache_salt == track.request.cache_salt
-                if same_salt and common > shared and not batch.cache.rigid:
+                if other.sharing == track.sharing and common > shared and not batch.cache.rigid:
                     source, shared = batch.segment(other, common), common
         return source, shared
 
     def _shared_with_kept(self, track: Track) -> tuple[Kept | None, int]:
         if track.wants_prompt_logprobs:
             return None, 0
-        return self._prefixes.longest(track.ids[:-1], track.request.cache_salt)
+        return self._prefixes.longest(track.ids[:-1], track.sharing)
 
     def _usable(self, track: Track, ids: Sequence[int]) -> int:
         """Tokens of `ids` that serve this sequence; one at least must be computed."""
@@ -176,7 +200,7 @@ class Scheduler:
 
     def _compute(self, prefill: _Prefill, start: int, stop: int) -> None:
         track, every = prefill.track, prefill.track.wants_prompt_logprobs
-        logits = self._network.prefill(track.ids[start:stop], prefill.cache, every_logit=every)
+        logits = self._network.prefill(track.ids[start:stop], prefill.cache, adapter=track.adapter, every_logit=every)
         if every:
             known = track.ids[start + 1 : stop + 1]
             alternatives = track.decoding.prompt_logprobs or 0
@@ -232,7 +256,7 @@ class Scheduler:
             self._release([track])
             self._queue.leave(track)
             if cache is not None and cache.length and self._make_room(cache.slots):
-                self._prefixes.keep(Kept(track.ids[: cache.length], track.request.cache_salt, cache))
+                self._prefixes.keep(Kept(track.ids[: cache.length], track.sharing, cache))
 
     def _cache_of(self, track: Track) -> KeyValues | None:
         """A sequence's own cache: as it is when it has one to itself, else a copy."""
@@ -257,10 +281,10 @@ class Scheduler:
         try:
             action()
         except Exception as error:
-            if "device-side assert" in str(error) or "CUDA error" in str(error):
+            if is_device_lost(error):
                 raise
             _log.exception("a generation failed")
-            if _is_out_of_memory(error):
+            if is_out_of_memory(error):
                 self._prefixes.clear()
             self._fail(affected, _explanation(error), cause=error)
 
@@ -275,17 +299,7 @@ class Scheduler:
             torch.cuda.empty_cache()
 
 
-def _is_out_of_memory(error: Exception) -> bool:
-    """Whether memory ran out; on CPU, torch says so in words only."""
-    words = str(error).lower()
-    return (
-        isinstance(error, torch.OutOfMemoryError | MemoryError)
-        or "allocate memory" in words
-        or "out of memory" in words
-    )
-
-
 def _explanation(error: Exception) -> str:
-    if _is_out_of_memory(error):
+    if is_out_of_memory(error):
         return "memory ran out: use a smaller context window, fewer sequences at once or a smaller model"
     return f"the model failed: {type(error).__name__}: {error}"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 
+from duihua.engine.transformers.adapters import BASE
 from duihua.engine.transformers.outbox import Outbox
+from duihua.engine.transformers.prefixes import Sharing
 from duihua.events import Chunk, EngineFinish, TokenLogprobs
 from duihua.request import GenerationRequest
 from duihua.sampling import Decoding
@@ -21,14 +23,16 @@ class Track:
     Attributes:
         ids: prompt and answer. Keys and values exist for all but the last, once it is decoding.
         limit: ids it may hold at most.
+        adapter: the number of the weights it is computed with; see `Adapters`.
         arrival: place in the order of arrival.
         cancelled: nobody listens any more.
     """
 
-    def __init__(self, request: GenerationRequest, outbox: Outbox, *, limit: int) -> None:
+    def __init__(self, request: GenerationRequest, outbox: Outbox, *, limit: int, adapter: int = BASE) -> None:
         self.request = request
         self.outbox = outbox
         self.limit = limit
+        self.adapter = adapter
         self.ids = list(request.token_ids)
         self.arrival = 0
         self.cancelled = False
@@ -42,6 +46,11 @@ class Track:
     def decoding(self) -> Decoding:
         """How its tokens are chosen."""
         return self.request.decoding
+
+    @property
+    def sharing(self) -> Sharing:
+        """Who may use its keys and values: prompts of the same salt under the same weights."""
+        return self.request.cache_salt, self.adapter
 
     @property
     def prompt_ids(self) -> Sequence[int]:

@@ -6,18 +6,21 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from concurrent.futures import Future
 from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
 
 from duihua.engine.transformers.outbox import Post
-from duihua.engine.transformers.queue import FairQueue
+from duihua.engine.transformers.queue import Errand, FairQueue
 from duihua.engine.transformers.scheduler import Scheduler
 
 __all__ = ["Worker"]
 
 _log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 
 @contextmanager
@@ -46,6 +49,16 @@ class Worker:
         self._thread.start()
         weakref.finalize(self, _end, queue, self._thread, os.getpid())
 
+    def ask(self, work: Callable[[Scheduler], _T]) -> Future[_T]:
+        """Have something done between two steps, in the worker thread; cancelling works until it has begun.
+
+        Raises:
+            EngineDead: the engine has ended.
+        """
+        errand = Errand(lambda: work(self._scheduler))
+        self._queue.send(errand)
+        return errand.outcome
+
     def join(self) -> None:
         """Wait until the thread has ended; close its queue first."""
         self._thread.join()
@@ -55,6 +68,8 @@ class Worker:
         try:
             with _torch_threads(self._threads), torch.inference_mode():
                 while self._queue.wait():
+                    while (errand := self._queue.next_errand()) is not None:
+                        errand.run()
                     self._scheduler.step()
         except BaseException as error:  # noqa: BLE001  the edge of the thread: nobody else would hear of it
             _log.exception("the engine stopped")
