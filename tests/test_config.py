@@ -217,9 +217,11 @@ def test_debugging_is_asked_for_by_a_variable(text: str, debugging: bool) -> Non
 
 
 def test_a_model_may_be_given_as_a_path() -> None:
-    paths: dict[str, Any] = {name: Path("models") / name for name in ("model", "tokenizer", "cache_dir")}
-    settings = ModelSettings(**paths)
-    assert (settings.model, settings.tokenizer, settings.cache_dir) == tuple(map(str, paths.values()))
+    paths: dict[str, Any] = {name: Path("models") / name for name in ("model", "base", "tokenizer", "cache_dir")}
+    adapters: Any = {"pirate": Path("a")}
+    settings = ModelSettings(**paths, adapters=adapters)
+    assert (settings.model, settings.base, settings.tokenizer, settings.cache_dir) == tuple(map(str, paths.values()))
+    assert settings.adapters == {"pirate": "a"}
 
 
 @pytest.mark.parametrize(
@@ -230,6 +232,8 @@ def test_a_model_may_be_given_as_a_path() -> None:
         ("context_window", True),
         ("context_window", 1),
         ("model", 5),
+        ("base", 5),
+        ("adapters", ["a"]),
         ("cache_dir", ["a"]),
         ("trust_remote_code", "false"),
         ("allow_pickle", 1),
@@ -238,6 +242,12 @@ def test_a_model_may_be_given_as_a_path() -> None:
 def test_a_model_setting_of_the_wrong_kind_is_named(name: str, value: Any) -> None:
     with pytest.raises(ConfigError, match=f"^{name}=.* is not possible: give"):
         ModelSettings(**{name: value})
+
+
+def test_an_adapter_that_is_no_path_is_named() -> None:
+    adapters: Any = {"pirate": 5}
+    with pytest.raises(ConfigError, match=r"adapters\['pirate'\]=5 is not possible"):
+        ModelSettings(adapters=adapters)
 
 
 def test_a_context_window_that_cannot_be_names_its_source(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from duihua.api.compose import open_chat
     from duihua.api.model import Model, load
     from duihua.api.reply import Reply
+    from duihua.engine.settings import EngineSettings
     from duihua.errors import DuihuaError
     from duihua.messages import Message
     from duihua.prompt.window import WindowPolicy
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DuihuaError",
+    "EngineSettings",
     "Message",
     "Model",
     "Reply",
@@ -38,6 +40,7 @@ __version__ = "0.1.0"
 
 _HOMES: Final = {
     "DuihuaError": "duihua.errors",
+    "EngineSettings": "duihua.engine.settings",
     "Message": "duihua.messages",
     "Model": "duihua.api.model",
     "Reply": "duihua.api.reply",

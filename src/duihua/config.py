@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, cast, get_type_hints
 
+from duihua.engine.settings import EngineSettings
 from duihua.errors import ConfigError, InvalidParameter
 from duihua.sampling import Sampling
 from duihua.terminal.settings import Language, TerminalSettings
@@ -27,6 +28,7 @@ __all__ = [
     "interface_language",
     "is_debugging",
     "keys",
+    "new_log_file",
     "read_settings",
     "variable_of",
     "wants_color",
@@ -41,14 +43,16 @@ _T = TypeVar("_T")
 class ModelSettings:
     """Which model to load, and how.
 
-    `model`, `tokenizer` and `cache_dir` may also be given as paths; they are kept as text.
+    `model`, `base`, `tokenizer`, `cache_dir` and adapters may also be given as paths; they are kept as text.
 
     Raises:
         ConfigError: a context window, a path or a yes-or-no that cannot be; names it.
     """
 
     model: str | None = None  # a directory, an alias, a bundled name or a hub id; None: the demo
-    engine: str = "auto"  # "transformers"; "auto": the best that is installed
+    base: str | None = None  # of an adapter; None: the one its adapter_config.json names
+    adapters: Mapping[str, str] = field(default_factory=dict[str, str])  # LoRA to load: name -> directory
+    engine: str = "auto"  # "transformers", "vllm"; "auto": the best for this machine
     device: str = "auto"  # "cpu", "cuda:0", "mps"
     dtype: str = "auto"  # "float32", "bfloat16", "float16"
     context_window: int | None = None  # tokens of prompt and answer together; None: the model's own
@@ -67,12 +71,13 @@ class ModelSettings:
             raise ConfigError(str(error)) from error
 
     def _check_paths(self) -> None:
-        for name in ("model", "tokenizer", "cache_dir"):
-            value: object = getattr(self, name)
-            if isinstance(value, os.PathLike):
-                object.__setattr__(self, name, os.fsdecode(cast("os.PathLike[str]", value)))
-            elif value is not None and not isinstance(value, str):
-                raise InvalidParameter(name, value, "give text or a path")
+        for name in ("model", "base", "tokenizer", "cache_dir"):
+            object.__setattr__(self, name, _path_as_text(name, getattr(self, name)))
+        adapters: Any = self.adapters
+        if not isinstance(adapters, Mapping):
+            raise InvalidParameter("adapters", adapters, "give a table of names and directories")
+        paths = {name: _path_as_text(f"adapters[{name!r}]", path) for name, path in adapters.items()}
+        object.__setattr__(self, "adapters", paths)
 
     def _check_values(self) -> None:
         window: Any = self.context_window
@@ -89,6 +94,7 @@ class Settings:
     """Everything that was set, and where."""
 
     model: ModelSettings
+    engine: EngineSettings  # device, dtype and the like are in `model`
     sampling: Sampling
     terminal: TerminalSettings
     file: Path  # the duihua.toml that was read, or would have been
@@ -112,9 +118,11 @@ class _Said:
 @functools.cache
 def keys() -> Mapping[str, object]:
     """Every setting but the aliases: "table.name" to its annotation."""
-    tables = {"model": ModelSettings, "sampling": Sampling, "terminal": TerminalSettings}
+    tables = {"model": ModelSettings, "engine": EngineSettings, "sampling": Sampling, "terminal": TerminalSettings}
     hints = {table: get_type_hints(kind) for table, kind in tables.items()}
     del hints["model"]["aliases"]
+    for name in (*hints["model"].keys() & hints["engine"].keys(), "log_file"):
+        del hints["engine"][name]
     return {f"{table}.{name}": hint for table, names in hints.items() for name, hint in names.items()}
 
 
@@ -156,6 +164,7 @@ def read_settings(
     aliases = {key.removeprefix("alias."): str(s.value) for key, s in said.items() if key.startswith("alias.")}
     return Settings(
         model=_make(ModelSettings, "model", said, aliases=aliases),
+        engine=_make(EngineSettings, "engine", said),
         sampling=_make(Sampling, "sampling", said),
         terminal=_make(TerminalSettings, "terminal", said),
         file=path,
@@ -184,6 +193,13 @@ def history_file() -> Path:
     import platformdirs
 
     return platformdirs.user_state_path("duihua") / "history"
+
+
+def new_log_file() -> Path:
+    """Where an engine that runs in processes of its own writes its log: in the user's state directory."""
+    import platformdirs
+
+    return platformdirs.user_state_path("duihua") / "logs" / f"engine-{os.getpid()}.log"
 
 
 def is_debugging(environ: Mapping[str, str] | None = None) -> bool:
@@ -216,6 +232,14 @@ def wants_color(
     if setting != "auto":
         return setting == "always"
     return is_terminal and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
+
+
+def _path_as_text(name: str, value: object) -> str | None:
+    if isinstance(value, os.PathLike):
+        return os.fsdecode(cast("os.PathLike[str]", value))
+    if value is not None and not isinstance(value, str):
+        raise InvalidParameter(name, value, "give text or a path")
+    return value
 
 
 def _flag_of(key: str) -> str:
@@ -254,7 +278,8 @@ def _from_file(path: Path, *, must_exist: bool) -> dict[str, _Said]:
         if not isinstance(names, dict):
             raise ConfigError(f"{path}: {_unknown(table, 'key', keys())}")
         if table != "alias" and not any(key.startswith(f"{table}.") for key in keys()):
-            raise ConfigError(f"{path}: {_unknown(f'[{table}]', 'table', ['[model]', '[sampling]', '[terminal]'])}")
+            tables = [f"[{name}]" for name in dict.fromkeys(key.partition(".")[0] for key in keys())]
+            raise ConfigError(f"{path}: {_unknown(f'[{table}]', 'table', tables)}")
         for name, value in cast("dict[str, Any]", names).items():
             said[f"{table}.{name}"] = _Said(_from_toml(f"{table}.{name}", value, path), str(path))
     return said

@@ -5,12 +5,23 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import duihua
-from duihua.errors import ContextOverflow, EngineDead, InvalidMessages, InvalidParameter, ModelNotFound
+from checkpoints import make_adapter, make_checkpoint
+from duihua.errors import (
+    AdapterRejected,
+    ConfigError,
+    ContextOverflow,
+    EngineDead,
+    InvalidMessages,
+    InvalidParameter,
+    ModelNotFound,
+    UnknownModel,
+)
 from duihua.events import Event, Finished, TextDelta, TurnFinished, TurnStarted
 from duihua.messages import Message
 
@@ -256,3 +267,119 @@ def test_a_forked_child_is_told_that_the_model_is_elsewhere() -> None:
     )
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "another process" in ended.stdout
+
+
+# Adapters
+
+
+def test_an_adapter_that_is_the_model_answers_and_the_base_can_be_asked(demo: duihua.Model, crew: duihua.Model) -> None:
+    assert (crew.info.name, crew.info.adapter) == ("demo", "pirate")
+    assert (demo.info.adapter, demo.adapters) == (None, {})
+    own, _ = crew.chat("hello", temperature=0)
+    base, _ = crew.chat("hello", temperature=0, adapter="")
+    assert base == demo.chat("hello", temperature=0)[0] == demo.chat("hello", temperature=0, adapter="")[0]
+    assert own == crew.chat("hello", temperature=0, adapter="pirate")[0]
+    assert own != base
+
+
+def test_every_way_to_ask_takes_an_adapter(crew: duihua.Model) -> None:
+    async def ask(adapter: str | None) -> list[str]:
+        greedy: dict[str, Any] = {"temperature": 0, "max_tokens": 12}
+        conversation = crew.conversation(adapter=adapter, **greedy)
+        raw = "[gMASK]<sop><|user|>\nhello<|assistant|>"
+        answers = [
+            crew.chat("hello", adapter=adapter, **greedy)[0],
+            (await crew.achat("hello", adapter=adapter, **greedy))[0],
+            said(list(crew.stream("hello", adapter=adapter, **greedy))),
+            said([event async for event in crew.astream("hello", adapter=adapter, **greedy)]),
+            crew.complete(raw, adapter=adapter, **greedy),
+            await crew.acomplete(raw, adapter=adapter, **greedy),
+            conversation.send("hello"),
+        ]
+        return [answer.strip() for answer in answers]
+
+    base, own, named = (asyncio.run(ask(adapter)) for adapter in ("", None, "pirate"))
+    assert len(set(base)) == len(set(own)) == 1
+    assert own == named != base
+
+
+def test_a_conversation_may_change_its_voice_and_change_it_back(crew: duihua.Model) -> None:
+    conversation = crew.conversation(temperature=0, max_tokens=12)
+    voices = ("", "pirate", "")
+    answers: list[str] = []
+    for conversation.adapter in voices:
+        conversation.clear()
+        answers.append(conversation.send("hello"))
+    assert conversation.adapter == ""
+    assert answers[0] == answers[2] != answers[1]
+    with pytest.raises(InvalidParameter, match="adapter=5"):
+        conversation.adapter = 5  # type: ignore[assignment]
+
+
+def test_an_adapter_that_is_not_loaded_is_unknown(demo: duihua.Model) -> None:
+    for ask in (demo.chat, demo.complete):
+        with pytest.raises(UnknownModel, match="no adapter is called 'none'"):
+            ask("hi", adapter="none")
+    with pytest.raises(UnknownModel, match="no adapter is called 'none'"):
+        demo.conversation(adapter="none").send("hi")
+    with pytest.raises(UnknownModel):
+        demo.unload_adapter("none")
+    adapter: Any = 5
+    with pytest.raises(InvalidParameter, match="adapter=5"):
+        demo.chat("hi", adapter=adapter)
+
+
+def test_adapters_come_and_go_while_the_model_runs(pirate: Path) -> None:
+    with duihua.load("demo", adapters={"first": str(pirate)}, context_window=128) as model:
+        base = model.chat("hello", temperature=0)[0]
+        assert (model.info.adapter, list(model.adapters)) == (None, ["first"])
+        assert model.chat("hello", temperature=0, adapter="first")[0] != base
+        assert model.load_adapter("second", pirate).rank == 4
+        assert asyncio.run(model.aload_adapter("third", str(pirate))).path == pirate
+        assert model.adapters.keys() == {"first", "second", "third"}
+        for name in ("first", "second"):
+            model.unload_adapter(name)
+        asyncio.run(model.aunload_adapter("third"))
+        assert model.adapters == {}
+        assert model.chat("hello", temperature=0)[0] == base
+    with pytest.raises(EngineDead, match="closed"):
+        model.load_adapter("late", pirate)
+
+
+def test_a_model_whose_adapter_was_unloaded_is_its_base(pirate: Path) -> None:
+    with duihua.load(str(pirate), context_window=128) as model:
+        model.unload_adapter("pirate")
+        assert model.info.adapter is None
+        assert model.chat("hello", temperature=0)[0] == model.chat("hello", temperature=0, adapter="")[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "error", "why"),
+    [
+        ("my pirate", ".", InvalidParameter, "without white space"),
+        ("", ".", InvalidParameter, "without white space"),
+        (5, ".", InvalidParameter, "adapter=5"),
+        ("x", 5, InvalidParameter, "path=5"),
+        ("x", "./none", AdapterRejected, "there is no directory"),
+    ],
+)
+def test_what_cannot_be_loaded_is_refused_by_name(
+    demo: duihua.Model, name: Any, path: Any, error: type[Exception], why: str
+) -> None:
+    with pytest.raises(error, match=why):
+        demo.load_adapter(name, path)
+    assert demo.adapters == {}
+
+
+def test_an_adapter_of_another_base_is_refused_before_weights_are_read(pirate: Path, tmp_path: Path) -> None:
+    other = make_adapter(tmp_path / "other", make_checkpoint(tmp_path / "base", "glm4"))
+    read: list[str] = []
+    with pytest.raises(AdapterRejected, match="was trained on another base"):
+        duihua.load("demo", adapters={"x": str(other)}, on_progress=lambda stage, _: read.append(stage))
+    with pytest.raises(AdapterRejected, match="was trained on another base"):
+        duihua.load(str(other), base="demo", on_progress=lambda stage, _: read.append(stage))
+    assert read == []
+    with pytest.raises(ConfigError, match=r"two adapters would be called 'pirate'"):
+        duihua.load(str(pirate), adapters={"pirate": str(other)})
+    with pytest.raises(ConfigError, match="whole model"):
+        duihua.load("demo", base="demo")

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
 from duihua.chat.chat import Chat, Stops
 from duihua.chat.protocol import ModelInfo
+from duihua.checkpoint.adapters import read_adapter
 from duihua.engine.scripted import ScriptedEngine
 from duihua.errors import EngineError
 from duihua.events import Event
@@ -57,6 +58,7 @@ def chat(
             engine=over.info,
         ),
         stops=Stops(token_ids=tuple(tokenizer.get_vocab()[stop] for stop in stops), reasoning=reasoning),
+        read_adapter=read_adapter,
     )
 
 

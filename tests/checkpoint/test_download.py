@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from checkpoint.adapter_layouts import write_adapter
 from checkpoint.fake_hub import COMMIT, fake_hub
 from checkpoint.layouts import glm4
 from duihua.checkpoint.download import Fetch
-from duihua.checkpoint.locate import locate
+from duihua.checkpoint.locate import locate, locate_adapter
 from duihua.checkpoint.read import read
-from duihua.errors import ModelNotFound, UnsupportedModel
+from duihua.errors import AdapterRejected, ModelNotFound, UnsupportedModel
 
 WANTED = {
     "config.json",
@@ -177,3 +178,37 @@ def test_modelscope_is_asked_as_its_package_wants_it(tmp_path: Path) -> None:
     first, second = run(ASK, PYTHONPATH=str(tmp_path)).stdout.splitlines()
     assert first == "/models/tiny"
     assert second.startswith("ModelNotFound modelscope:org/other could not be downloaded (not there)")
+
+
+@pytest.fixture
+def adapter(tmp_path: Path) -> dict[str, bytes]:
+    base = str(glm4(tmp_path / "base"))
+    path = write_adapter(tmp_path / "adapter", base_model_name_or_path=base)
+    return {file.name: file.read_bytes() for file in path.iterdir()} | {"README.md": b"x", "checkpoint-1/x.json": b"x"}
+
+
+def test_a_repository_may_hold_an_adapter(tmp_path: Path, adapter: dict[str, bytes]) -> None:
+    with fake_hub("org/pirate", adapter) as hub:
+        located = locate("org/pirate", fetch=Fetch(endpoint=hub.address, cache_dir=tmp_path / "cache", revision=COMMIT))
+    assert hub.sent == {"adapter_config.json", "adapter_model.safetensors"}
+    assert (located.name, located.adapter_name) == ("base", "pirate")
+    assert located.adapter is not None
+    assert (located.adapter / "adapter_config.json").is_file()
+
+
+def test_an_adapter_of_a_repository_comes_without_what_else_it_holds(tmp_path: Path, adapter: dict[str, bytes]) -> None:
+    whole = adapter | {"model.safetensors": b"unwanted", "tokenizer.json": b"unwanted"}
+    with fake_hub("org/pirate", whole) as hub:
+        path = locate_adapter("org/pirate", fetch=Fetch(endpoint=hub.address, cache_dir=tmp_path / "cache"))
+    assert hub.sent == {"adapter_config.json", "adapter_model.safetensors"} == {file.name for file in path.iterdir()}
+
+
+def test_a_pickled_adapter_does_not_come(tmp_path: Path, adapter: dict[str, bytes]) -> None:
+    pickled = {"adapter_config.json": adapter["adapter_config.json"], "adapter_model.bin": b"unwanted"}
+    with fake_hub("org/pirate", pickled) as hub:
+        fetch = Fetch(endpoint=hub.address, cache_dir=tmp_path / "cache", allow_pickle=True)
+        with pytest.raises(AdapterRejected, match="org/pirate has its weights only as a pickle"):
+            locate("org/pirate", fetch=fetch)
+        with pytest.raises(AdapterRejected, match="org/pirate has its weights only as a pickle"):
+            locate_adapter("org/pirate", fetch=fetch)
+    assert "adapter_model.bin" not in hub.sent

@@ -3,10 +3,20 @@ from pathlib import Path
 
 import pytest
 
+from checkpoint.adapter_layouts import WEIGHTS, write_adapter
 from checkpoint.layouts import glm4, write_json
+from duihua.checkpoint.adapters import check_fit, read_adapter
 from duihua.checkpoint.download import Fetch
-from duihua.checkpoint.locate import bundled_names, locate
-from duihua.errors import DuihuaError, ModelLoadFailed, ModelNotFound, UnsupportedModel
+from duihua.checkpoint.locate import Located, bundled_names, locate, locate_adapter
+from duihua.checkpoint.read import read
+from duihua.errors import (
+    AdapterRejected,
+    ConfigError,
+    DuihuaError,
+    ModelLoadFailed,
+    ModelNotFound,
+    UnsupportedModel,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -141,19 +151,106 @@ def test_a_checkpoint_further_down_is_pointed_at(here: Path) -> None:
     assert path.is_dir()
 
 
+def where(found: Located) -> tuple[str, str | None, Path | None]:
+    return found.name, found.adapter_name, found.adapter
+
+
+def test_an_adapter_is_its_base_with_itself_beside_it(here: Path) -> None:
+    base = glm4(here / "m")
+    path = write_adapter(here / "my pirate", base_model_name_or_path=str(base))
+    for said in ("./my pirate", "my pirate", str(path)):
+        assert where(locate(said)) == ("m", "my-pirate", path)
+        assert locate(said).path == base
+
+
+@pytest.mark.parametrize("recorded", ["m", "./m", "../here/m", "base-of-mine", "a"])
+def test_a_base_is_a_directory_here_or_beside_the_adapter_or_an_alias(here: Path, recorded: str) -> None:
+    glm4(here / "m")
+    glm4(here / "lora" / "base-of-mine")
+    (here / "here").symlink_to(here)
+    path = write_adapter(here / "lora", base_model_name_or_path=recorded)
+    found = locate("./lora", aliases={"a": "./m"})
+    assert found.name == ("base-of-mine" if recorded == "base-of-mine" else "m")
+    assert found.adapter == path
+
+
+def test_a_bundled_base_is_known_by_its_name(here: Path) -> None:
+    path = write_adapter(here / "pirate", base_model_name_or_path="demo")
+    found = locate("pirate")
+    assert (*where(found), found.origin) == ("demo", "pirate", path, "bundled")
+    by_alias = locate("mine", aliases={"mine": "./pirate", "demo": "./none"})
+    assert (*where(by_alias), by_alias.path) == ("demo", "pirate", path, found.path)
+
+
+def test_a_base_that_is_given_goes_before_the_one_recorded(here: Path) -> None:
+    glm4(here / "m")
+    path = write_adapter(here / "lora", base_model_name_or_path="org/far-away")
+    for base in ("./m", " m ", "mine"):
+        assert where(locate("./lora", base=base, aliases={"mine": "./m"})) == ("m", "lora", path)
+    with pytest.raises(ModelNotFound, match=r"no directory \./none"):
+        locate("./lora", base="./none")
+
+
 @pytest.mark.parametrize(
-    ("config", "why"),
+    ("recorded", "why"),
     [
-        ({"base_model_name_or_path": "zai-org/GLM-4-9B-0414"}, "its base model, zai-org/GLM-4-9B-0414"),
-        ({}, "pass the base model it was trained on"),
+        ("/data/glm-4-9b", "no directory /data/glm-4-9b"),
+        ("glm-4-9b", "called 'glm-4-9b'"),
+        ("org/base", "org/base is not complete in the cache"),
+        ("https://example.com", "is an address"),
     ],
 )
-def test_a_lora_adapter_is_refused_and_its_base_named(here: Path, config: dict[str, str], why: str) -> None:
-    (here / "lora").mkdir()
-    write_json(here / "lora" / "adapter_config.json", config)
-    for said in ("lora", "./lora"):
-        with pytest.raises(UnsupportedModel, match=f"LoRA adapter.*{why}"):
-            locate(said)
+def test_a_base_that_is_not_here_is_named_with_its_adapter_and_the_cure(
+    here: Path, offline: Fetch, recorded: str, why: str
+) -> None:
+    path = write_adapter(here / "lora", base_model_name_or_path=recorded)
+    with pytest.raises(ModelNotFound, match=rf"{path} is a LoRA adapter on {recorded}, .*with --base .*{why}"):
+        locate("./lora", fetch=offline)
+
+
+def test_what_cannot_be_a_base_is_refused(here: Path) -> None:
+    glm4(here / "m")
+    write_adapter(here / "first", base_model_name_or_path="./m")
+    write_adapter(here / "second", base_model_name_or_path="./first")
+    write_adapter(here / "third", base_model_name_or_path=None)
+    with pytest.raises(AdapterRejected, match=r"base of second, first, is an adapter itself"):
+        locate("./second")
+    with pytest.raises(AdapterRejected, match=r"third is a LoRA adapter that does not record its base: .*--base"):
+        locate("./third")
+    with pytest.raises(ConfigError, match=r"m is a whole model"):
+        locate("./m", base="./m")
+
+
+def test_a_broken_adapter_is_told_before_its_base_is_looked_for(here: Path, offline: Fetch) -> None:
+    (write_adapter(here / "lora") / WEIGHTS).write_bytes(b"x")
+    with pytest.raises(AdapterRejected, match=WEIGHTS):
+        locate("./lora", fetch=offline)
+
+
+def test_adapters_further_down_are_pointed_at(here: Path) -> None:
+    write_adapter(here / "out" / "checkpoint-5")
+    write_adapter(here / "out" / "checkpoint-40")
+    with pytest.raises(ModelNotFound, match=r"did you mean the adapter .*checkpoint-40\?"):
+        locate("./out")
+
+
+def test_an_adapter_to_load_is_a_directory_before_it_is_an_id(here: Path, offline: Fetch) -> None:
+    path = write_adapter(here / "out" / "checkpoint-5")
+    assert locate_adapter("out/checkpoint-5") == path
+    for said in ("out/checkpoint-6", "./none", "none", "a/b/c"):
+        assert locate_adapter(said, fetch=offline) == Path(said)
+    with pytest.raises(AdapterRejected, match="org/name is not complete in the cache"):
+        locate_adapter("org/name", fetch=offline)
+    assert locate_adapter("org/name") == Path("org/name")
+
+
+@pytest.mark.parametrize("name", bundled_names())
+def test_every_bundled_name_can_be_found(name: str) -> None:
+    found = locate(name)
+    assert name in (found.name, found.adapter_name)
+    if found.adapter is not None:
+        assert locate_adapter(name) == found.adapter
+        check_fit(read_adapter(found.adapter), read(found))
 
 
 def test_a_model_beside_an_adapter_is_the_model(here: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncGenerator, Coroutine, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Self, TypedDict, Unpack, cast
 
 from duihua.api.compose import OnProgress, open_chat
@@ -14,7 +16,9 @@ from duihua.api.reply import Reply, ReplyFold
 from duihua.chat.chat import Chat
 from duihua.chat.conversation import Conversation
 from duihua.chat.protocol import Explanation, ModelInfo, TurnOptions
+from duihua.checkpoint.adapters import Adapter
 from duihua.config import ModelSettings
+from duihua.engine.settings import EngineSettings
 from duihua.errors import InvalidMessages, InvalidParameter
 from duihua.events import Event
 from duihua.messages import Message, parse_messages
@@ -35,22 +39,32 @@ class _LoadOptions(TypedDict, total=False):
     trust_remote_code: bool
     allow_pickle: bool
     aliases: Mapping[str, str]
+    base: str | None
+    adapters: Mapping[str, str]
 
 
-def load(model: str | None = None, *, on_progress: OnProgress | None = None, **options: Unpack[_LoadOptions]) -> Model:
+def load(
+    model: str | None = None,
+    *,
+    engine_settings: EngineSettings = EngineSettings(),
+    on_progress: OnProgress | None = None,
+    **options: Unpack[_LoadOptions],
+) -> Model:
     """Load a model: a directory, an alias, a bundled name or a hub id; None is the bundled demo.
 
     Args:
+        engine_settings: how it is run: `duihua.EngineSettings(tensor_parallel_size=2)`.
         on_progress: told the stage and the fraction of it that is done.
         options: engine, device ("cpu", "cuda:0", "mps"), dtype, context_window (tokens), tokenizer (a directory),
-            revision, cache_dir, trust_remote_code, allow_pickle, aliases.
+            revision, cache_dir, trust_remote_code, allow_pickle, aliases, adapters (LoRA: a name for each directory),
+            base (where the model is an adapter, instead of the one that it records).
 
     Raises:
         ConfigError, ModelError: see `open_chat`.
     """
     loop = Loop()
     try:
-        chat = loop.run(open_chat(ModelSettings(model=model, **options), on_progress=on_progress))
+        chat = loop.run(open_chat(ModelSettings(model=model, **options), engine_settings, on_progress=on_progress))
     except BaseException:
         loop.close()
         raise
@@ -61,6 +75,8 @@ class Model:
     """A loaded model. Every method may be called from any thread; the `a...` twins from any event loop.
 
     Sampling parameters are those of `duihua.Sampling`, given by name: `model.chat("hi", temperature=0)`.
+    `adapter` is the name of a LoRA adapter, "" the base model, and None the adapter that was loaded as the model,
+    if one was, else the base; a name that is not loaded raises `UnknownModel`.
     Closing frees the memory; it is also a context manager.
     """
 
@@ -80,6 +96,7 @@ class Model:
         history: History | None = None,
         system: str | None = None,
         window: WindowPolicy = WindowPolicy(),
+        adapter: str | None = None,
         **sampling: Any,
     ) -> tuple[Reply, list[Any]]:
         """One turn: the reply, and the history with it added.
@@ -91,7 +108,7 @@ class Model:
         Raises:
             RequestError, EngineError: see `ChatService.stream`.
         """
-        return self._loop.run(self._turn(text, history, system, window, sampling))
+        return self._loop.run(self._turn(text, history, system, _turn_options(window, adapter), sampling))
 
     async def achat(
         self,
@@ -100,10 +117,11 @@ class Model:
         history: History | None = None,
         system: str | None = None,
         window: WindowPolicy = WindowPolicy(),
+        adapter: str | None = None,
         **sampling: Any,
     ) -> tuple[Reply, list[Any]]:
         """The async twin of `chat`; cancelling it stops the generation."""
-        return await self._loop.hand_over(self._turn(text, history, system, window, sampling))
+        return await self._loop.hand_over(self._turn(text, history, system, _turn_options(window, adapter), sampling))
 
     def stream(
         self,
@@ -112,12 +130,13 @@ class Model:
         history: History | None = None,
         system: str | None = None,
         window: WindowPolicy = WindowPolicy(),
+        adapter: str | None = None,
         **sampling: Any,
     ) -> Iterator[Event]:
         """The events of one turn as they come; closing the iterator stops the generation."""
         self._loop.check_open()
         messages = [*read_history(history, system=system), _user(text)]
-        return self._loop.iterate(self._events(messages, window, _sampling(sampling)))
+        return self._loop.iterate(self._chat.stream(messages, _sampling(sampling), _turn_options(window, adapter)))
 
     def astream(
         self,
@@ -126,20 +145,21 @@ class Model:
         history: History | None = None,
         system: str | None = None,
         window: WindowPolicy = WindowPolicy(),
+        adapter: str | None = None,
         **sampling: Any,
     ) -> AsyncGenerator[Event]:
         """The async twin of `stream`."""
         self._loop.check_open()
         messages = [*read_history(history, system=system), _user(text)]
-        return self._loop.aiterate(self._events(messages, window, _sampling(sampling)))
+        return self._loop.aiterate(self._chat.stream(messages, _sampling(sampling), _turn_options(window, adapter)))
 
-    def complete(self, text: str, **sampling: Any) -> Reply:
+    def complete(self, text: str, *, adapter: str | None = None, **sampling: Any) -> Reply:
         """Continue raw text, in which control literals are control tokens; no template is used."""
-        return self._loop.run(self._continued(text, sampling))
+        return self._loop.run(self._continued(text, adapter, sampling))
 
-    async def acomplete(self, text: str, **sampling: Any) -> Reply:
+    async def acomplete(self, text: str, *, adapter: str | None = None, **sampling: Any) -> Reply:
         """The async twin of `complete`."""
-        return await self._loop.hand_over(self._continued(text, sampling))
+        return await self._loop.hand_over(self._continued(text, adapter, sampling))
 
     def conversation(
         self,
@@ -147,17 +167,53 @@ class Model:
         system: str | None = None,
         history: History | None = None,
         window: WindowPolicy = WindowPolicy(),
+        adapter: str | None = None,
         **sampling: Any,
     ) -> ModelConversation:
-        """A conversation that keeps its own history."""
+        """A conversation that keeps its own history; its adapter may be changed between turns."""
+        options = _turn_options(window, adapter)
         inner = Conversation(
             self._chat,
             system=system,
             sampling=_one_answer(_sampling(sampling)),
-            window=_turn_options(window).window,
+            window=options.window,
             history=read_history(history),
         )
+        inner.options = options
         return ModelConversation(inner, self._loop)
+
+    @property
+    def adapters(self) -> dict[str, Adapter]:
+        """The LoRA adapters that are loaded, by name, as of now."""
+        return dict(self._chat.adapters)
+
+    def load_adapter(self, name: str, path: str | os.PathLike[str]) -> Adapter:
+        """Load a LoRA adapter, a directory or a bundled name, for turns that name it; they may be running.
+
+        A name that is taken gets the new one.
+
+        Raises:
+            AdapterRejected: it is broken, was made for another model, or the engine cannot run it; says which.
+            InvalidParameter: a name that cannot be.
+            EngineError: the engine failed, or the model was closed.
+        """
+        return self._loop.run(self._loaded(name, path))
+
+    async def aload_adapter(self, name: str, path: str | os.PathLike[str]) -> Adapter:
+        """The async twin of `load_adapter`."""
+        return await self._loop.hand_over(self._loaded(name, path))
+
+    def unload_adapter(self, name: str) -> None:
+        """Forget an adapter; turns that run with it go on. Where it was the model itself, the base is that now.
+
+        Raises:
+            UnknownModel: no adapter has that name.
+        """
+        self._loop.run(self._chat.unload_adapter(name))
+
+    async def aunload_adapter(self, name: str) -> None:
+        """The async twin of `unload_adapter`."""
+        await self._loop.hand_over(self._chat.unload_adapter(name))
 
     def count(self, messages: Sequence[Message | Mapping[str, Any]]) -> int:
         """Tokens of the prompt these messages make, generation prompt included."""
@@ -184,21 +240,24 @@ class Model:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _events(self, messages: list[Message], window: WindowPolicy, sampling: Sampling) -> AsyncGenerator[Event]:
-        return self._chat.stream(messages, sampling, _turn_options(window))
+    def _loaded(self, name: str, path: object) -> Coroutine[Any, Any, Adapter]:
+        if not isinstance(path, str | os.PathLike):
+            raise InvalidParameter("path", path, "give the adapter's directory")
+        directory = Path(os.fsdecode(cast("str | os.PathLike[str]", path)))
+        return self._chat.load_adapter(_adapter(name) or "", directory)
 
     def _turn(
         self,
         text: str,
         history: History | None,
         system: str | None,
-        window: WindowPolicy,
+        options: TurnOptions,
         sampling: Mapping[str, Any],
     ) -> Coroutine[Any, Any, tuple[Reply, list[Any]]]:
         """Check what was given, here; the turn itself runs in the loop."""
         given = _listed(history)
         before, user = read_history(given, system=system), _user(text)
-        events = self._events([*before, user], window, _whole_answer(_sampling(sampling)))
+        events = self._chat.stream([*before, user], _whole_answer(_sampling(sampling)), options)
 
         async def turn() -> tuple[Reply, list[Any]]:
             reply = await self._whole(events)
@@ -206,8 +265,9 @@ class Model:
 
         return turn()
 
-    def _continued(self, text: str, sampling: Mapping[str, Any]) -> Coroutine[Any, Any, Reply]:
-        return self._whole(self._chat.complete(_text(text), _whole_answer(_sampling(sampling))))
+    def _continued(self, text: str, adapter: str | None, sampling: Mapping[str, Any]) -> Coroutine[Any, Any, Reply]:
+        options = _turn_options(WindowPolicy(), adapter)
+        return self._whole(self._chat.complete(_text(text), _whole_answer(_sampling(sampling)), options))
 
     @staticmethod
     async def _whole(stream: AsyncGenerator[Event]) -> Reply:
@@ -252,6 +312,15 @@ class ModelConversation:
     def system(self, value: str | None) -> None:
         self._conversation.system = value
 
+    @property
+    def adapter(self) -> str | None:
+        """The LoRA adapter of the next turn, as `Model` understands it; may be set between turns."""
+        return self._conversation.options.adapter
+
+    @adapter.setter
+    def adapter(self, value: str | None) -> None:
+        self._conversation.options = replace(self._conversation.options, adapter=_adapter(value))
+
     def clear(self) -> None:
         """Forget every turn; the system prompt stays."""
         self._conversation.clear()
@@ -289,10 +358,16 @@ def _whole_answer(sampling: Sampling) -> Sampling:
     return _one_answer(sampling)
 
 
-def _turn_options(window: object) -> TurnOptions:
+def _turn_options(window: object, adapter: object = None) -> TurnOptions:
     if not isinstance(window, WindowPolicy):
         raise InvalidParameter("window", window, "give a duihua.WindowPolicy, such as WindowPolicy(overflow='error')")
-    return TurnOptions(window=window)
+    return TurnOptions(window=window, adapter=_adapter(adapter))
+
+
+def _adapter(name: object) -> str | None:
+    if name is not None and not isinstance(name, str):
+        raise InvalidParameter("adapter", name, "give the name of a loaded adapter, or '' for the base model")
+    return name
 
 
 def _text(text: object) -> str:

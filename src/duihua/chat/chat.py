@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import secrets
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
 
 from duihua.chat.answer import Answer
 from duihua.chat.choices import best, in_turn
 from duihua.chat.protocol import Explanation, ModelInfo, Part, TurnOptions
+from duihua.checkpoint.adapters import Adapter
 from duihua.engine.protocol import Engine
 from duihua.errors import ContextOverflow, InvalidMessages, InvalidParameter
 from duihua.events import Event, Finished, TurnFinished, TurnStarted, Usage, WindowReport
@@ -41,7 +45,7 @@ class Chat:
     Belongs to one event loop. Turns may run side by side.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  the composition root alone calls it
         self,
         engine: Engine,
         encoder: PromptEncoder,
@@ -50,8 +54,22 @@ class Chat:
         window: Window,
         info: ModelInfo,
         stops: Stops,
+        read_adapter: Callable[[Path], Adapter],
     ) -> None:
+        """Put a chat together.
+
+        Args:
+            engine: started; closed with the chat.
+            encoder: of the model's template and tokenizer.
+            vocabulary: the model's.
+            window: what is kept of a history.
+            info: what is told about the model.
+            stops: how answers end.
+            read_adapter: reads an adapter's directory and checks that it fits the model.
+        """
         self.info = info
+        self._read_adapter = read_adapter
+        self._adapters: dict[str, Adapter] = {}
         self._engine = engine
         self._encoder = encoder
         self._vocabulary = vocabulary
@@ -133,6 +151,27 @@ class Chat:
         check_order(messages)
         return len(self._encoder.encode(messages, _render_options(options)).token_ids)
 
+    @property
+    def adapters(self) -> Mapping[str, Adapter]:
+        """See `ChatService.adapters`."""
+        return MappingProxyType(self._adapters)
+
+    async def load_adapter(self, name: str, path: Path) -> Adapter:
+        """See `ChatService.load_adapter`."""
+        if not name or name != name.strip() or any(character.isspace() for character in name):
+            raise InvalidParameter("adapter", name, "give a name without white space")
+        adapter = await asyncio.to_thread(self._read_adapter, path)
+        await self._engine.load_adapter(name, adapter.path)
+        self._adapters[name] = adapter
+        return adapter
+
+    async def unload_adapter(self, name: str) -> None:
+        """See `ChatService.unload_adapter`."""
+        await self._engine.unload_adapter(name)
+        self._adapters.pop(name, None)
+        if self.info.adapter == name:
+            self.info = replace(self.info, adapter=None)
+
     async def aclose(self) -> None:
         """See `ChatService.aclose`."""
         await self._engine.aclose()
@@ -184,6 +223,7 @@ class Chat:
             request_id=f"{self._name}-{next(self._numbers)}",
             token_ids=prompt.token_ids,
             decoding=decoding,
+            adapter=self.info.adapter_of(options.adapter),
             cache_salt=options.cache_salt,
             priority=options.priority,
         )

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Protocol
 
+from duihua.checkpoint.adapters import Adapter
 from duihua.engine.protocol import EngineInfo
 from duihua.events import Event, WindowReport
 from duihua.messages import Message
@@ -28,6 +30,12 @@ class ModelInfo:
     template_is_ours: bool  # the checkpoint ships no chat template
     defaults: Sampling  # what a caller who says nothing gets
     engine: EngineInfo
+    engine_reason: str | None = None  # why it runs on this engine, where nobody named one; see `engine.choice`
+    adapter: str | None = None  # the loaded adapter that was named as the model: turns that name none use it
+
+    def adapter_of(self, asked: str | None) -> str | None:
+        """The adapter of a turn whose `TurnOptions.adapter` is this; None: the base model."""
+        return (self.adapter if asked is None else asked) or None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +47,7 @@ class TurnOptions:
     started: datetime | None = None  # when the conversation began; what a dated template reads
     cache_salt: str = ""  # conversations share cached prefixes only under the same salt
     priority: int = 0  # lower goes first
+    adapter: str | None = None  # a loaded LoRA adapter; None: the one named as the model, if any; "": the base model
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +100,29 @@ class ChatService(Protocol):
 
     def explain(self, messages: Sequence[Message], sampling: Sampling = ..., options: TurnOptions = ...) -> Explanation:
         """What the model would see if `stream` were called so; raises as that does before its first event."""
+        ...
+
+    @property
+    def adapters(self) -> Mapping[str, Adapter]:
+        """The LoRA adapters that are loaded, by name."""
+        ...
+
+    async def load_adapter(self, name: str, path: Path) -> Adapter:
+        """Load a LoRA adapter from its directory; a name that is taken gets the new one.
+
+        Raises:
+            AdapterRejected: it is broken, was made for another model, or the engine cannot run it; says which.
+            InvalidParameter: a name that cannot be.
+            EngineError: the engine failed.
+        """
+        ...
+
+    async def unload_adapter(self, name: str) -> None:
+        """Forget an adapter; turns that run with it go on.
+
+        Raises:
+            UnknownModel: no adapter has that name.
+        """
         ...
 
     async def aclose(self) -> None:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from duihua.checkpoint.adapters import is_adapter, pickled
 from duihua.checkpoint.weights import refuse_pickles
 from duihua.errors import ModelNotFound
 
 if TYPE_CHECKING:
     from duihua.checkpoint.meter import Meter
 
-__all__ = ["Fetch", "OnProgress", "fetch_huggingface", "fetch_modelscope"]
+__all__ = ["Fetch", "OnProgress", "Plan", "fetch_adapter", "fetch_huggingface", "fetch_modelscope", "plan_huggingface"]
 
 OnProgress = Callable[[str, float], None]
 """Told a stage ("download") and the fraction of it that is done, from 0 to 1; called from any thread."""
@@ -22,6 +23,7 @@ OnProgress = Callable[[str, float], None]
 _ALWAYS: Final = ("*.json", "*.jinja", "*.safetensors", "*.tiktoken", "*.model", "merges.txt", "vocab.txt")
 _PICKLES: Final = (".bin", ".pt", ".pth")
 _CODE: Final = ("*.py",)
+_ADAPTER: Final = ("adapter_config.json", "adapter_model.safetensors")
 _UNWANTED: Final = ("*/*", "consolidated*")  # other formats: in folders, and Mistral's copy of the weights
 _OR_A_DIRECTORY: Final = "or pass the directory of a checkpoint you have (./name)"
 
@@ -44,19 +46,30 @@ class Fetch:
 
 
 def fetch_huggingface(hub_id: str, fetch: Fetch, on_progress: OnProgress | None = None) -> Path:
-    """The directory of a Hugging Face checkpoint, downloaded where the cache lacks it.
+    """The directory of a Hugging Face checkpoint or adapter, downloaded where the cache lacks it.
 
     Raises:
         ModelNotFound: no such model or revision, no access to it, or no network; says what to do.
         UnsupportedModel: its weights are pickles only, and those are not allowed.
+        AdapterRejected: it is an adapter, and its weights are pickles only.
     """
     folder = _snapshot(hub_id, fetch, fetch.patterns, on_progress)
     if any(folder.glob("*.safetensors")) or fetch.offline:
         return folder
     pickles = _pickles_of(hub_id, fetch)
+    if pickles and is_adapter(folder):
+        raise pickled(hub_id)
     if pickles and not fetch.allow_pickle:
         raise refuse_pickles(hub_id, pickles)
     return _snapshot(hub_id, fetch, [*fetch.patterns, *pickles], on_progress) if pickles else folder
+
+
+def fetch_adapter(hub_id: str, fetch: Fetch) -> Path:
+    """The directory of a Hugging Face repository's adapter, and nothing else of it; raises as `fetch_huggingface`."""
+    folder = _snapshot(hub_id, fetch, list(_ADAPTER), None)
+    if not fetch.offline and not (folder / _ADAPTER[1]).exists() and _pickles_of(hub_id, fetch):
+        raise pickled(hub_id)
+    return folder
 
 
 def _snapshot(hub_id: str, fetch: Fetch, patterns: list[str], on_progress: OnProgress | None) -> Path:
@@ -82,6 +95,55 @@ def _snapshot(hub_id: str, fetch: Fetch, patterns: list[str], on_progress: OnPro
         raise _failed(hub_id, fetch, error) from error
     meter.finish()
     return Path(folder)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What `fetch_huggingface` would do."""
+
+    sizes: Mapping[str, int]  # bytes of every file it wants
+    missing: frozenset[str]  # those of them that the cache lacks
+
+    @property
+    def missing_bytes(self) -> int:
+        """What would be downloaded."""
+        return sum(self.sizes[name] for name in self.missing)
+
+
+def plan_huggingface(hub_id: str, fetch: Fetch, folder: Path) -> Plan:
+    """What `fetch_huggingface` would download.
+
+    Of the files only config.json, some kilobytes, is fetched: into `folder`.
+
+    Raises:
+        ModelNotFound: see `fetch_huggingface`.
+    """
+    import huggingface_hub
+    from huggingface_hub.errors import DryRunError, HfHubHTTPError, HTTPError, LocalEntryNotFoundError  # pyright: ignore[reportPrivateImportUsage]
+
+    from duihua.checkpoint.meter import Meter
+
+    options: dict[str, Any] = {
+        "revision": fetch.revision,
+        "cache_dir": fetch.cache_dir,
+        "endpoint": fetch.endpoint,
+        "tqdm_class": Meter(None).bar_class(),
+    }
+    patterns: dict[str, Any] = {"allow_patterns": fetch.patterns, "ignore_patterns": list(_UNWANTED)}
+    try:
+        files = huggingface_hub.snapshot_download(hub_id, dry_run=True, **options, **patterns)
+        if any(file.filename == "config.json" for file in files):
+            huggingface_hub.hf_hub_download(hub_id, "config.json", local_dir=folder, **options)
+    except DryRunError as error:
+        told = error.__cause__
+        unreachable = LocalEntryNotFoundError(str(error))
+        raise _failed(hub_id, fetch, told if isinstance(told, HfHubHTTPError) else unreachable) from error
+    except (HTTPError, OSError, ValueError) as error:
+        raise _failed(hub_id, fetch, error) from error
+    return Plan(
+        sizes={file.filename: file.file_size or 0 for file in files},
+        missing=frozenset(file.filename for file in files if file.will_download),
+    )
 
 
 def _announce(meter: Meter, hub_id: str, options: dict[str, Any]) -> None:

@@ -23,7 +23,7 @@ __all__ = ["build", "run"]
 
 @dataclass(frozen=True, slots=True)
 class _Command:
-    name: str
+    name: str  # "chat", or "adapters merge" in a group
     home: str  # module and name of its `Body`, imported when the command is named
     en: str
     zh: str
@@ -49,12 +49,25 @@ _COMMANDS: Final = (
         "列出模型的特殊 token，或一段文字的 token。不载入权重。",
     ),
     _Command(
+        "adapters merge",
+        "duihua.cli.adapters:MERGE",
+        "Write a checkpoint of a base model with a LoRA adapter merged into its weights.",
+        "把 LoRA 适配器并入基座模型的权重，写成新的检查点。",
+    ),
+    _Command(
+        "doctor",
+        "duihua.cli.doctor:DOCTOR",
+        "Say what is installed, what runs here, and whether a model would. Nothing is loaded or downloaded.",
+        "说明已安装什么、这里能运行什么、某个模型能否运行。不载入也不下载。",
+    ),
+    _Command(
         "config",
         "duihua.cli.settings:CONFIG",
         "Print the settings and where each comes from.",
         "打印各项设置及其来源。",
     ),
 )
+_GROUPS: Final = {"adapters": {"en": "Work on LoRA adapters.", "zh": "处理 LoRA 适配器。"}}
 _HELP: Final = {
     "en": "Talk to an open-weights chat model that you run yourself. Start with: duihua chat",
     "zh": "与自己运行的开放权重对话模型交谈。从这里开始：duihua chat",
@@ -99,20 +112,30 @@ def _run(arguments: Sequence[str]) -> int:
 
 def build(language: Language, arguments: Sequence[str]) -> typer.Typer:
     """The command with help in this language; a command that no argument names gets no flags, to start light."""
-    app = typer.Typer(
-        help=_HELP[language],
+    app = _app(_HELP[language])
+    app.callback()(_root)
+    groups = {"": app}
+    for command in _COMMANDS:
+        group, _, name = command.name.rpartition(" ")
+        if group not in groups:
+            groups[group] = _app(_GROUPS[group][language])
+            groups[group].callback()(_no_options)  # without one, a group of one command would be that command
+            app.add_typer(groups[group], name=group)
+        text = {"en": command.en, "zh": command.zh}[language]
+        is_named = all(word in arguments for word in command.name.split())
+        groups[group].command(name, help=text)(_body(command, language) if is_named else _no_flags)
+    return app
+
+
+def _app(text: str) -> typer.Typer:
+    return typer.Typer(
+        help=text,
         no_args_is_help=True,
         add_completion=False,
         rich_markup_mode=None,  # rich would double the time that help takes
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    app.callback()(_root)
-    for command in _COMMANDS:
-        text = {"en": command.en, "zh": command.zh}[language]
-        body = _body(command, language) if command.name in arguments else _no_flags
-        app.command(command.name, help=text)(body)
-    return app
 
 
 def _body(command: _Command, language: Language) -> Callable[..., None]:
@@ -120,6 +143,10 @@ def _body(command: _Command, language: Language) -> Callable[..., None]:
 
     module, _, name = command.home.partition(":")
     return _ending_well(taking(getattr(importlib.import_module(module), name), language))
+
+
+def _no_options() -> None:
+    """A group has none."""
 
 
 def _no_flags() -> None:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Final
 import typer
 
 from duihua import __version__
-from duihua.cli.flags import MODEL, SAMPLING, TERMINAL, Body
+from duihua.cli.flags import ENGINE, MODEL, SAMPLING, TERMINAL, Body
 from duihua.config import Settings, history_file, interface_language, is_debugging, wants_color
 from duihua.errors import ConfigError, InvalidParameter, UnsupportedModel
+from duihua.terminal.loading import LoadingLine
 from duihua.terminal.output import Output, screen_of
 from duihua.terminal.pipe import joined_prompt, piped_text, replay_lines, replay_source
 from duihua.terminal.signals import leaving_at_once, run_to_end
@@ -86,7 +87,10 @@ def _talk(settings: Settings, front: Callable[[Session], Awaitable[None]], *, at
                     f"{model.info.name} is a base model without a chat template: use `duihua complete`, "
                     "or the chat version of the model"
                 )
-            (banner if at_keyboard else template_note)(output, say, model.info)
+            if at_keyboard:
+                banner(output, say, model.info, model.adapters)
+            else:
+                template_note(output, say, model.info)
             conversation = Conversation(
                 model,
                 system=settings.terminal.system,
@@ -101,24 +105,11 @@ def _talk(settings: Settings, front: Callable[[Session], Awaitable[None]], *, at
 async def _opened(settings: Settings, output: Output, say: Say) -> Chat:
     """The model, loaded; the screen says something before anything heavy is imported, and how far it is then."""
     first = say("loading", version=__version__, model=settings.model.model or say("default_model"))
-    output.progress(first)
-    shown = ""
+    with LoadingLine(output, say, first) as line, leaving_at_once(line.stop):
+        _window(settings)  # what cannot be is told before anything is loaded
+        from duihua.api.compose import open_chat
 
-    def on_progress(stage: str, fraction: float) -> None:
-        nonlocal shown
-        if (words := stage_words(say, stage, fraction)) != shown:
-            shown = words
-            output.progress(f"{first} · {words}")
-
-    try:
-        with leaving_at_once(output.end_progress):
-            _window(settings)  # what cannot be is told before anything is loaded
-            from duihua.api.compose import open_chat
-            from duihua.terminal.loading import stage_words
-
-            return await open_chat(settings.model, on_progress=on_progress)
-    finally:
-        output.end_progress()
+        return await open_chat(settings.model, settings.engine, on_progress=line.on_progress)
 
 
 async def _keyboard(session: Session) -> None:
@@ -172,5 +163,5 @@ def _finish(code: int) -> None:
         raise typer.Exit(code)
 
 
-CHAT: Final = Body(chat, ("model.model", "prompt", "replay", "json", *TERMINAL, *SAMPLING, *MODEL))
-COMPLETE: Final = Body(complete, ("model.model", "raw", "json", *SAMPLING, *MODEL))
+CHAT: Final = Body(chat, ("model.model", "prompt", "replay", "json", *TERMINAL, *SAMPLING, *MODEL, *ENGINE))
+COMPLETE: Final = Body(complete, ("model.model", "raw", "json", *SAMPLING, *MODEL, *ENGINE))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +12,11 @@ from typing import Annotated, Any, Final
 import typer
 
 from duihua.config import keys, read_settings
+from duihua.errors import ConfigError
 from duihua.terminal.settings import Language
 from duihua.terminal.values import members
 
-__all__ = ["MODEL", "SAMPLING", "TERMINAL", "Body", "Flag", "taking"]
+__all__ = ["ENGINE", "MODEL", "SAMPLING", "TERMINAL", "Body", "Flag", "taking"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class Flag:
     kind: object = None  # its type; None: the setting's own
     metavar: str | None = None
     is_argument: bool = False
+    table: Callable[[str], object] | None = None  # reads VALUE of a flag written NAME=VALUE, any number of times
 
     @property
     def name(self) -> str:
@@ -36,7 +39,7 @@ class Flag:
 
     def parameter(self, language: Language, *, required: bool) -> inspect.Parameter:
         """What Typer reads the flag from."""
-        kind: Any = self.kind or members(keys()[self.key])[0]
+        kind: Any = list[str] if self.table else self.kind or members(keys()[self.key])[0]
         text = {"en": self.en, "zh": self.zh}[language]
         if self.is_argument:
             info = typer.Argument(help=text, metavar=self.metavar, show_default=False)
@@ -71,6 +74,30 @@ MODEL: Final = tuple(
         "cache_dir",
         "trust_remote_code",
         "allow_pickle",
+        "base",
+        "adapters",
+    )
+)
+ENGINE: Final = tuple(
+    f"engine.{name}"
+    for name in (
+        "max_sequences",
+        "kv_capacity",
+        "threads",
+        "max_adapters",
+        "max_adapter_rank",
+        "gpu_memory_share",
+        "tensor_parallel_size",
+        "pipeline_parallel_size",
+        "data_parallel_size",
+        "distributed_executor_backend",
+        "quantization",
+        "eager",
+        "prefix_caching",
+        "chunked_prefill",
+        "kv_cache_dtype",
+        "speculative_config",
+        "engine_args",
     )
 )
 SAMPLING: Final = tuple(
@@ -89,6 +116,15 @@ SAMPLING: Final = tuple(
     )
 )
 TERMINAL: Final = ("terminal.system", "terminal.history_turns", "terminal.overlong")
+
+
+def _any_value(text: str) -> object:
+    """What a text stands for where no type is known: JSON where it is JSON, else itself."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
 
 _FLAGS: Final[Mapping[str, Flag]] = {
     flag.key: flag
@@ -109,6 +145,23 @@ _FLAGS: Final[Mapping[str, Flag]] = {
             metavar="[TEXT]",
             is_argument=True,
         ),
+        Flag(
+            "merge_base",
+            "The adapter's base: any MODEL.",
+            "适配器的基座模型。",
+            kind=str,
+            metavar="BASE",
+            is_argument=True,
+        ),
+        Flag(
+            "merge_adapter",
+            "The adapter: a directory, a bundled name or a hub id.",
+            "适配器：目录、内置名或 Hugging Face 名。",
+            kind=str,
+            metavar="ADAPTER",
+            is_argument=True,
+        ),
+        Flag("merge_out", "A directory to make.", "要写入的新目录。", kind=str, metavar="OUT", is_argument=True),
         Flag(
             "prompt",
             "Ask this, print the answer and leave. Text piped in is added after a blank line.",
@@ -149,7 +202,95 @@ _FLAGS: Final[Mapping[str, Flag]] = {
         ),
         Flag("terminal.language", "Language of the interface.", "界面语言。", names=("--lang",)),
         Flag("terminal.color", "When to use colour.", "何时使用颜色。"),
-        Flag("model.engine", "What runs the model: auto or transformers.", "运行模型的引擎：auto 或 transformers。"),
+        Flag(
+            "model.engine",
+            "What runs the model: auto, transformers or vllm.",
+            "运行模型的引擎：auto、transformers 或 vllm。",
+        ),
+        Flag(
+            "model.base",
+            "Base model of an adapter, where it is not the one that the adapter names.",
+            "适配器的基座模型；不写则用适配器里记录的。",
+            metavar="MODEL",
+        ),
+        Flag(
+            "model.adapters",
+            "Load this LoRA adapter under a name; may be given several times.",
+            "以某个名字载入 LoRA 适配器；可写多次。",
+            names=("--adapter",),
+            metavar="NAME=DIR",
+            table=str,
+        ),
+        Flag("engine.max_sequences", "Answers generated at once.", "同时生成的回答数。", metavar="N"),
+        Flag(
+            "engine.kv_capacity",
+            "Tokens whose keys and values are held, over all conversations.",
+            "所有对话合计缓存键值的 token 数。",
+            metavar="N",
+        ),
+        Flag("engine.threads", "CPU threads (transformers).", "CPU 线程数（transformers）。", metavar="N"),
+        Flag(
+            "engine.max_adapters",
+            "LoRA adapters that may be loaded at once; on vLLM this must be said to load them later.",
+            "可同时载入的 LoRA 适配器数；在 vLLM 上，要在运行中载入就必须写明。",
+            metavar="N",
+        ),
+        Flag("engine.max_adapter_rank", "Highest rank of an adapter.", "适配器的最高秩。", metavar="N"),
+        Flag(
+            "engine.gpu_memory_share",
+            "vLLM: share of each GPU's memory to use, such as 0.9.",
+            "vLLM：每块 GPU 使用的显存比例，如 0.9。",
+            metavar="SHARE",
+        ),
+        Flag(
+            "engine.tensor_parallel_size", "vLLM: GPUs that share each layer.", "vLLM：张量并行的 GPU 数。", metavar="N"
+        ),
+        Flag(
+            "engine.pipeline_parallel_size",
+            "vLLM: groups of GPUs that hold some of the layers each.",
+            "vLLM：流水线并行的组数。",
+            metavar="N",
+        ),
+        Flag("engine.data_parallel_size", "vLLM: copies of the model.", "vLLM：模型的副本数。", metavar="N"),
+        Flag(
+            "engine.distributed_executor_backend",
+            "vLLM: how several GPUs are run.",
+            "vLLM：多 GPU 的运行方式。",
+        ),
+        Flag(
+            "engine.quantization",
+            "vLLM: quantise while loading (fp8, bitsandbytes, ...).",
+            "vLLM：载入时量化（fp8、bitsandbytes 等）。",
+            metavar="METHOD",
+        ),
+        Flag(
+            "engine.eager",
+            "vLLM: no CUDA graphs and no compilation; starts sooner, runs slower.",
+            "vLLM：不用 CUDA 图与编译；启动更快，运行更慢。",
+        ),
+        Flag("engine.prefix_caching", "vLLM: keep the KV of shared prefixes.", "vLLM：缓存相同前缀的键值。"),
+        Flag("engine.chunked_prefill", "vLLM: compute long prompts in pieces.", "vLLM：分块计算长提示。"),
+        Flag(
+            "engine.kv_cache_dtype",
+            "vLLM: number format of keys and values (auto, fp8, ...).",
+            "vLLM：键值的数值格式（auto、fp8 等）。",
+            metavar="DTYPE",
+        ),
+        Flag(
+            "engine.speculative_config",
+            "vLLM: speculative decoding, as JSON.",
+            "vLLM：推测解码，写成 JSON。",
+            kind=str,
+            metavar="JSON",
+        ),
+        Flag(
+            "engine.engine_args",
+            "vLLM: any other engine argument; may be given several times.",
+            "vLLM：其他任意引擎参数；可写多次。",
+            names=("--engine-arg",),
+            metavar="NAME=VALUE",
+            table=_any_value,
+        ),
         Flag("model.device", "auto, cpu, cuda, cuda:0, mps.", "auto、cpu、cuda、cuda:0、mps。"),
         Flag("model.dtype", "auto, float32, bfloat16, float16.", "auto、float32、bfloat16、float16。"),
         Flag(
@@ -207,7 +348,7 @@ def taking(body: Body, language: Language) -> Callable[..., None]:
     flags = [_FLAGS[key] for key in (*body.flags, *_ALWAYS)]
 
     def run(**values: Any) -> None:
-        said = {flag.key: _plain(values[flag.name]) for flag in flags}
+        said = {flag.key: _plain(values[flag.name], flag) for flag in flags}
         settings = read_settings({key: said.pop(key) for key in keys() if key in said}, file=said.pop("config"))
         body.run(settings=settings, **said)
 
@@ -217,5 +358,24 @@ def taking(body: Body, language: Language) -> Callable[..., None]:
     return run
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, flag: Flag) -> Any:
+    if flag.table is not None and value:
+        return dict(_named(item, flag, flag.table) for item in value)
+    if flag.key == "engine.speculative_config" and value is not None:
+        return _object(value)
     return (tuple(value) or None) if isinstance(value, list) else value  # pyright: ignore[reportUnknownVariableType]
+
+
+def _named(item: str, flag: Flag, read: Callable[[str], object]) -> tuple[str, object]:
+    """NAME=VALUE taken apart."""
+    name, separator, value = item.partition("=")
+    if not separator or not name.strip() or not value.strip():
+        raise ConfigError(f"{flag.names[0]} {item!r} is not possible: write {flag.metavar}")
+    return name.strip(), read(value.strip())
+
+
+def _object(text: str) -> Mapping[str, Any]:
+    value = _any_value(text)
+    if not isinstance(value, dict):
+        raise ConfigError(f"--speculative-config {text!r} is not possible: give a JSON object")
+    return value  # pyright: ignore[reportUnknownVariableType]

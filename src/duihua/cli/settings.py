@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 
 import typer
 
-from duihua.cli.flags import MODEL, SAMPLING, TERMINAL, Body
+from duihua.cli.flags import ENGINE, MODEL, SAMPLING, TERMINAL, Body
 from duihua.config import Settings, variable_of
 from duihua.sampling import OUR_DEFAULTS
 
@@ -58,4 +58,4 @@ def _toml(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-CONFIG: Final = Body(show_settings, (*TERMINAL, *SAMPLING, *MODEL))
+CONFIG: Final = Body(show_settings, (*TERMINAL, *SAMPLING, *MODEL, *ENGINE))

@@ -16,6 +16,7 @@ _NAMES: Final[Mapping[object, str]] = {
     int: "a whole number",
     float: "a number",
     str: "text",
+    Any: "any value",
 }
 
 
@@ -80,6 +81,8 @@ def _scalar_from_text(kind: object, text: str) -> object | None:
 
 def _checked(kind: object, value: object) -> object:
     origin, arguments = get_origin(kind), get_args(kind)
+    if kind is Any:
+        return value
     if origin is Literal and value in arguments:
         return value
     if origin is Sequence and isinstance(value, list):

@@ -1,0 +1,45 @@
+"""Which engine `auto` means on this machine, and why."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["EngineChoice", "Reason", "choose_engine"]
+
+Reason = Literal["vllm_is_fastest", "vllm_is_missing", "no_gpu"]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineChoice:
+    """An engine's name, and why it was chosen; no reason where the user named it."""
+
+    name: str
+    reason: Reason | None = None
+
+
+def choose_engine(asked: str, *, device: str = "auto") -> EngineChoice:
+    """The engine to run: the one asked for; for "auto" vLLM where it is installed and there is a GPU for it.
+
+    Args:
+        asked: a name of the catalogue, or "auto".
+        device: as asked for; a CPU or one GPU by its number is run by Transformers.
+    """
+    if asked != "auto":
+        return EngineChoice(asked)
+    if not _is_installed("vllm"):
+        return EngineChoice("transformers", "vllm_is_missing")
+    if device not in ("auto", "cuda") or not _has_gpu():
+        return EngineChoice("transformers", "no_gpu")
+    return EngineChoice("vllm", "vllm_is_fastest")
+
+
+def _is_installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
+
+
+def _has_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
