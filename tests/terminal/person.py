@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -13,7 +13,7 @@ from typing import Any, Self
 import pexpect
 import pyte
 
-__all__ = ["ALT_ENTER", "BACKSPACE", "CTRL_C", "CTRL_D", "CTRL_J", "ENTER", "UP", "Person", "environment"]
+__all__ = ["ALT_ENTER", "BACKSPACE", "CTRL_C", "CTRL_D", "CTRL_J", "ENTER", "UP", "Person", "Sit", "environment"]
 
 CTRL_C, CTRL_D, CTRL_J, ENTER, BACKSPACE, UP, ALT_ENTER = "\x03", "\x04", "\n", "\r", "\x7f", "\x1b[A", "\x1b\r"
 _TESTS = Path(__file__).parents[1]
@@ -50,6 +50,7 @@ class Person:
         self.child: Any = pexpect.spawn(
             sys.executable, list(arguments), env=dict(env), dimensions=(lines, columns), encoding="utf-8", echo=True
         )
+        self.child.ptyproc.delayafterterminate = 0.5  # seconds that a process of several GB gets to end
         self.raw = ""
 
     def __enter__(self) -> Self:
@@ -124,3 +125,7 @@ class Person:
         while self.screen.answers:
             self.child.send(self.screen.answers.pop(0))
         return True
+
+
+Sit = Callable[..., Person]
+"""Sits somebody down at a program; its arguments are the program's."""

@@ -59,7 +59,7 @@ async def run(asked: argparse.Namespace) -> None:
     )
     screen = screen_of(sys.stdout, color=not asked.plain)
     output, say = Output(screen, screen), Say(asked.lang)
-    banner(output, say, model.info)
+    banner(output, say, model.info, model.adapters)
     session = Session(
         conversation=Conversation(model, sampling=Sampling(max_tokens=asked.max_tokens)), output=output, say=say
     )

@@ -61,8 +61,9 @@ def test_ctrl_d_on_an_empty_line_is_told() -> None:
         read("\x04")
 
 
-def completions(text: str) -> list[str]:
-    with typing("") as keyboard:
+def completions(text: str, *adapters: str) -> list[str]:
+    with typing("\r") as keyboard:
+        asyncio.run(keyboard.read("x", adapters=adapters))
         completer = keyboard.completer
         return [c.text for c in completer.get_completions(Document(text), CompleteEvent(completion_requested=True))]
 
@@ -74,6 +75,17 @@ def test_commands_and_parameters_are_completed() -> None:
     assert completions("/set temp") == ["temperature"]
     assert completions("hello") == []
     assert completions("/set temperature 0") == []
+
+
+def test_what_belongs_after_lora_is_completed(tmp_path: Path) -> None:
+    assert completions("/lora u") == ["use", "unload"]
+    assert completions("/适配器 o") == ["off"]
+    assert completions("/lora use p", "pirate", "poet", "bard") == ["pirate", "poet"]
+    assert completions("/lora unload ", "pirate") == ["pirate"]
+    assert completions("/lora off ", "pirate") == []
+    (tmp_path / "pirate").mkdir()
+    (tmp_path / "picture.png").touch()
+    assert completions(f"/lora load {tmp_path}/p") == ["irate"]
 
 
 def test_the_history_is_for_its_owner_only(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from duihua.terminal.output import Output, Screen, harmless, screen_of
+from duihua.terminal.output import Output, Screen, fitted, harmless, screen_of
 
 
 class Terminal(io.StringIO):
@@ -166,3 +166,24 @@ def test_a_program_without_streams_writes_nowhere() -> None:
     screen = screen_of(None, color=True)
     screen.write("text", "error")
     assert screen == Screen(screen.stream, is_terminal=False, color=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "shown"),
+    [
+        ("pirate", 6, "pirate"),
+        ("pirate", 5, "pira…"),
+        ("海盗船", 6, "海盗船"),
+        ("海盗船", 5, "海盗…"),
+        ("海盗船", 4, "海…"),
+    ],
+)
+def test_a_line_is_fitted_by_the_width_of_its_characters(text: str, columns: int, shown: str) -> None:
+    assert fitted(text, columns) == shown
+
+
+def test_the_tail_of_progress_stands_however_long_the_rest_is() -> None:
+    output, stream = one_screen()
+    output.progress("loading " + "x" * 200, " · 5 s")
+    assert stream.getvalue().endswith("x… · 5 s")
+    assert len(stream.getvalue()) == len("\r\x1b[K") + 79

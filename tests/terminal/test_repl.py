@@ -6,7 +6,7 @@ import os
 import pty
 import signal
 import termios
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,32 +17,14 @@ from prompt_toolkit.output import DummyOutput
 
 from chat.talk import chat, engine
 from duihua.chat.conversation import Conversation
+from duihua.engine.scripted import ScriptedEngine
 from duihua.terminal.input import Keyboard
 from duihua.terminal.output import Output, Screen
 from duihua.terminal.repl import Repl
 from duihua.terminal.session import Session
 from duihua.terminal.texts import Say
-from terminal.person import BACKSPACE, CTRL_C, CTRL_D, CTRL_J, ENTER, UP, Person, environment
-
-Sit = Callable[..., Person]
-
-
-@pytest.fixture
-def sit(tmp_path: Path) -> Iterator[Sit]:
-    """Sit down at a conversation; the arguments are those of `terminal.stage`."""
-    people: list[Person] = []
-
-    def sit_down(*arguments: str, columns: int = 80) -> Person:
-        history = str(tmp_path / "state" / "history")
-        program = ["-m", "terminal.stage", "--history", history, *arguments]
-        person = Person(program, environment(tmp_path), columns=columns)
-        people.append(person)
-        person.sees_line(">")
-        return person
-
-    yield sit_down
-    for person in people:
-        person.__exit__(None, None, None)
+from terminal.adapters import make_adapter
+from terminal.person import BACKSPACE, CTRL_C, CTRL_D, CTRL_J, ENTER, UP, Sit
 
 
 def test_a_turn_is_answered_and_told_about_in_one_line(sit: Sit) -> None:
@@ -349,6 +331,25 @@ def test_the_terminal_echoes_at_no_time_of_a_conversation_and_as_before_after_it
     assert "fine\n" in watch.getvalue()
     assert "first token" in watch.getvalue()
     assert watch.echoing == []
+
+
+class _Odd(ScriptedEngine):
+    async def load_adapter(self, name: str, path: Path) -> None:
+        raise RuntimeError("this is odd")
+
+
+def test_an_error_nobody_raised_on_purpose_in_a_command_does_not_end_the_loop(tmp_path: Path) -> None:
+    notes, say = io.StringIO(), Say("en")
+    screen = Screen(notes, is_terminal=False, color=False)
+    conversation = Conversation(chat(_Odd([[1]])))
+    session = Session(conversation=conversation, output=Output(screen, screen), say=say)
+    with create_pipe_input() as keys:
+        keys.send_text(f"/lora load {make_adapter(tmp_path / 'pirate')}\r/lora\r\x04")
+        keyboard = Keyboard(say, InMemoryHistory(), source=keys, screen=DummyOutput())
+        asyncio.run(Repl(session, keyboard).run())
+    first, second = notes.getvalue().splitlines()
+    assert first.startswith("unexpected RuntimeError: this is odd")
+    assert second.startswith("no adapter is loaded")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])

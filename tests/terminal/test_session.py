@@ -1,5 +1,10 @@
+import io
+
+import pytest
+
 from chat.talk import chat, engine
 from duihua.chat.conversation import Conversation
+from duihua.errors import EngineBusy
 from duihua.sampling import OUR_DEFAULTS, Sampling
 from duihua.terminal.output import Output, screen_of
 from duihua.terminal.session import Session
@@ -13,3 +18,23 @@ def test_what_was_set_stands_over_the_model_s_own() -> None:
     assert session.info is conversation.chat.info
     assert session.sampling.temperature == 0.1
     assert session.sampling.top_p == OUR_DEFAULTS.top_p
+
+
+@pytest.mark.parametrize("is_debugging", [False, True])
+def test_an_error_is_told_and_its_trace_only_where_it_is_unexpected_and_asked_for(
+    capsys: pytest.CaptureFixture[str], *, is_debugging: bool
+) -> None:
+    stream = io.StringIO()
+    screen = screen_of(stream, color=False)
+    session = Session(
+        conversation=Conversation(chat(engine())),
+        output=Output(screen, screen),
+        say=Say("en"),
+        is_debugging=is_debugging,
+    )
+    session.tell(EngineBusy("the queue is full"))
+    assert capsys.readouterr().err == ""
+    session.tell(KeyError("x"))
+    assert stream.getvalue().splitlines()[0] == "error: the queue is full"
+    assert stream.getvalue().splitlines()[1].startswith("unexpected KeyError: 'x'")
+    assert ("KeyError" in capsys.readouterr().err) is is_debugging

@@ -10,7 +10,9 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final
 
+from duihua.terminal.compare import run_compare
 from duihua.terminal.context import show_context
+from duihua.terminal.lora import run_lora
 from duihua.terminal.parameters import assign, names, rows, show, split, told
 from duihua.terminal.session import Session
 
@@ -172,6 +174,22 @@ COMMANDS: Final = (
         en="what the model will see, and what it costs; raw: the exact prompt",
         zh="模型将看到什么、占多少 token；raw：原样显示提示",
         run=show_context,
+    ),
+    Command(
+        name="lora",
+        aliases=("适配器",),
+        argument="[...]",
+        en="list the LoRA adapters; load DIR [NAME], use NAME, off, unload NAME",
+        zh="列出 LoRA 适配器；load 目录 [名称]、use 名称、off、unload 名称",
+        run=run_lora,
+    ),
+    Command(
+        name="compare",
+        aliases=("比较",),
+        argument="[TEXT]",
+        en="the answers of the base model and of every adapter, one under another; the context stays as it is",
+        zh="并列显示基础模型与各适配器的回答；不影响上下文",
+        run=run_compare,
     ),
     Command(name="exit", aliases=("quit", "bye", "退出"), en="leave", zh="离开", run=_exit),
 )

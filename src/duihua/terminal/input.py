@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application.current import get_app
-from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion, PathCompleter
 from prompt_toolkit.document import Document
 from prompt_toolkit.filters import Condition
 from prompt_toolkit.formatted_text import FormattedText
@@ -20,10 +20,14 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.output import ColorDepth, Output
 
 from duihua.terminal.commands import COMMANDS, is_open_block
+from duihua.terminal.lora import LORA_ACTIONS
+from duihua.terminal.output import fitted, harmless
 from duihua.terminal.parameters import names
 from duihua.terminal.texts import Say
 
 __all__ = ["Keyboard", "hushed_echo", "private_history"]
+
+_NAME_COLUMNS: Final = 16  # of an adapter's name before the line
 
 
 class Keyboard:
@@ -44,8 +48,9 @@ class Keyboard:
         source: Input | None = None,
         screen: Output | None = None,
     ) -> None:
-        self._prompt = FormattedText([("bold" if color else "", "> ")])
-        self.completer: Completer = _Commands(say)
+        self._color = color
+        self._commands = _Commands(say)
+        self.completer: Completer = self._commands
         self._session: PromptSession[str] = PromptSession(
             history=history,
             multiline=True,  # Enter is bound below; so a paste keeps its lines
@@ -58,17 +63,24 @@ class Keyboard:
             output=screen,
         )
 
-    async def read(self, default: str = "") -> str:
+    async def read(self, default: str = "", *, adapter: str | None = None, adapters: Sequence[str] = ()) -> str:
         """What the user sends, exactly as typed.
 
         Args:
             default: stands in the line to begin with.
+            adapter: the one in use; its name stands before the line.
+            adapters: names to complete after `/lora use`.
 
         Raises:
             EOFError: Ctrl-D on an empty line.
             KeyboardInterrupt: Ctrl-C on an empty line.
         """
-        return await self._session.prompt_async(self._prompt, default=default, set_exception_handler=False)
+        self._commands.adapters = adapters
+        return await self._session.prompt_async(self._prompt(adapter), default=default, set_exception_handler=False)
+
+    def _prompt(self, adapter: str | None) -> FormattedText:
+        name = fitted(harmless(adapter), _NAME_COLUMNS) if adapter else ""
+        return FormattedText([("ansicyan" if self._color else "", name), ("bold" if self._color else "", "> ")])
 
 
 def private_history(path: Path) -> History:
@@ -110,25 +122,41 @@ def hushed_echo() -> Generator[None]:
 
 
 class _Commands(Completer):
-    """Names of commands after a slash, and of parameters after `/set`."""
+    """Names of commands after a slash, of parameters after `/set`, and what belongs after `/lora`."""
 
     def __init__(self, say: Say) -> None:
+        self.adapters: Sequence[str] = ()
         self._say = say
+        self._directories = PathCompleter(only_directories=True, expanduser=True)
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:
         """See `Completer.get_completions`."""
-        del complete_event
         text = document.text_before_cursor
         if not text.startswith(("/", "／")):
             return
-        words = text[1:].split(" ")
-        if len(words) == 1:
+        name, space, argument = text[1:].partition(" ")
+        if not space:
             for command in COMMANDS:
-                if command.name.startswith(words[0].lower()):
+                if command.name.startswith(name.lower()):
                     meaning = self._say.choose(command.en, command.zh)
-                    yield Completion(command.name, -len(words[0]), f"/{command.name}", meaning)
-        elif words[0] in ("set", "设置") and len(words) == 2:
-            yield from (Completion(name, -len(words[1])) for name in names() if name.startswith(words[1]))
+                    yield Completion(command.name, -len(name), f"/{command.name}", meaning)
+        elif name in ("set", "设置"):
+            yield from _beginning_with(argument, names())
+        elif name in ("lora", "适配器"):
+            yield from self._of_lora(argument, complete_event)
+
+    def _of_lora(self, argument: str, complete_event: CompleteEvent) -> Iterator[Completion]:
+        action, space, rest = argument.partition(" ")
+        if not space:
+            yield from _beginning_with(action, LORA_ACTIONS)
+        elif action in ("use", "unload"):
+            yield from _beginning_with(rest, self.adapters)
+        elif action == "load":
+            yield from self._directories.get_completions(Document(rest), complete_event)
+
+
+def _beginning_with(typed: str, words: Iterable[str]) -> Iterator[Completion]:
+    return (Completion(word, -len(typed)) for word in words if word.startswith(typed))
 
 
 def _continuation(width: int, line_number: int, wrap_count: int) -> str:

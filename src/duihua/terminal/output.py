@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal, TextIO
 
-__all__ = ["Output", "Screen", "Style", "harmless", "screen_of"]
+__all__ = ["Output", "Screen", "Style", "fitted", "harmless", "screen_of"]
 
 Style = Literal["dim", "bold", "warning", "error", "mark", "plain"]
 
@@ -134,10 +134,16 @@ class Output:
         self._end_line_of(self.notes)
         console.print(grid)
 
-    def progress(self, text: str) -> None:
-        """Show how far something is, on one line that the next text takes the place of; terminals only."""
+    def progress(self, text: str, tail: str = "") -> None:
+        """Show how far something is, on one line that the next text takes the place of; terminals only.
+
+        Args:
+            tail: what changes; where not all has room, the text before it is cut.
+        """
         if self.notes.is_terminal:
-            self.notes.stream.write(f"\r\x1b[K{_cut(harmless(text), self.notes.columns() - 1)}")
+            room, tail = self.notes.columns() - 1, harmless(tail)
+            shown = fitted(fitted(harmless(text), max(room - _width(tail), 1)) + tail, room)
+            self.notes.stream.write(f"\r\x1b[K{shown}")
             self.notes.stream.flush()
             self._has_progress = True
 
@@ -163,14 +169,22 @@ class Output:
         return 0 if self._shares_a_screen or screen is self.answers else 1
 
 
+def fitted(text: str, columns: int) -> str:
+    """A line, or as much of it as so many columns hold, with … at its end; a wide character takes two."""
+    return text if _width(text) <= columns else f"{_cut(text, columns - 1)}…"
+
+
 def _cut(text: str, columns: int) -> str:
-    """As much of a line as so many columns hold; a wide character takes two."""
     width = 0
     for index, character in enumerate(text):
-        width += 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        width += _width(character)
         if width > columns:
             return text[:index]
     return text
+
+
+def _width(text: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
 
 
 def screen_of(stream: TextIO | None, *, color: bool) -> Screen:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import traceback
-
-from duihua.errors import DuihuaError, EngineDead
+from duihua.errors import EngineDead
 from duihua.terminal.commands import Call, Unknown, understand
 from duihua.terminal.input import Keyboard, hushed_echo
 from duihua.terminal.session import Session
@@ -24,7 +22,7 @@ class Repl:
     def __init__(self, session: Session, keyboard: Keyboard, *, debug: bool = False) -> None:
         self._session = session
         self._keyboard = keyboard
-        self._debug = debug
+        session.is_debugging = debug
         self._narrator = Narrator(session.output, session.say, cure="/set max_tokens N")
 
     async def run(self) -> None:
@@ -36,7 +34,8 @@ class Repl:
         session, given_back = self._session, ""
         while not session.is_leaving:
             try:
-                text = await self._keyboard.read(given_back)
+                adapters = tuple(session.conversation.chat.adapters)
+                text = await self._keyboard.read(given_back, adapter=session.adapter, adapters=adapters)
             except EOFError:
                 return
             except KeyboardInterrupt:
@@ -68,8 +67,8 @@ class Repl:
             return
         try:
             await call.command.run(session, call.argument)
-        except DuihuaError as error:
-            session.output.note(session.say("error", message=str(error)), "error")
+        except Exception as error:  # noqa: BLE001  the edge of the loop: the conversation goes on
+            self._tell(error)
 
     async def _answer(self, text: str) -> None:
         session, conversation = self._session, self._session.conversation
@@ -80,15 +79,13 @@ class Repl:
                     max_tokens=session.sampling.max_tokens,
                     overlong=conversation.window.overlong,
                 )
-        except DuihuaError as error:
-            session.output.note(session.say("error", message=str(error)), "error")
-            if isinstance(error, EngineDead):
-                session.output.note(session.say("engine_starts_again"))
-        except Exception as error:  # noqa: BLE001  the edge of the loop: the conversation goes on
-            if self._debug:
-                traceback.print_exception(error)
-            message = f"{type(error).__name__}: {error}"
-            session.output.note(session.say("unexpected", message=message), "error")
+        except Exception as error:  # noqa: BLE001  as above
+            self._tell(error)
         else:
             if interrupt.happened:
                 session.output.note(session.say("returned" if conversation.unsent else "stopped"))
+
+    def _tell(self, error: Exception) -> None:
+        self._session.tell(error)
+        if isinstance(error, EngineDead):
+            self._session.output.note(self._session.say("engine_starts_again"))

@@ -15,6 +15,13 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "default_model": ("the demo", "演示模型"),
     "stage_download": ("downloading", "下载"),
     "stage_weights": ("reading weights", "读取权重"),
+    "stage_device": ("moving to the device", "移到设备"),
+    "stage_adapter": ("loading adapters", "加载适配器"),
+    "stage_import": ("importing the engine", "导入引擎"),
+    "stage_process": ("starting the engine's process", "启动引擎进程"),
+    "stage_kv": ("sizing the KV cache", "规划 KV 缓存"),
+    "stage_warmup": ("warming up", "预热"),
+    "seconds": ("{seconds:,} s", "{seconds:,} 秒"),
     # The banner
     "model": ("{name} · {title} · {origin}", "{name} · {title} · {origin}"),
     "origin_directory": ("a directory", "目录"),
@@ -25,6 +32,19 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "engine": (
         "{engine} on {device}, {dtype} · context window {window:,} tokens",
         "引擎 {engine}，设备 {device}，{dtype} · 上下文窗口 {window:,} token",
+    ),
+    "lora_on": ("{adapter} · LoRA on {base}", "{adapter} · {base} 的 LoRA"),
+    "lora_ready": ("loaded beside it: {names} · /lora use NAME", "另已加载 {names} · 可用 /lora use 名称"),
+    "engine_chosen": ("{engine} on {device}: {reason}", "{engine}，设备 {device}：{reason}"),
+    "engine_size": (
+        "{dtype} · context window {window:,} tokens",
+        "{dtype} · 上下文窗口 {window:,} token",
+    ),
+    "reason_vllm_is_fastest": ("vLLM is installed and there is a GPU", "已安装 vLLM，且有 GPU"),
+    "reason_vllm_is_missing": ("vLLM is not installed", "没有安装 vLLM"),
+    "reason_no_gpu": (
+        "vLLM is chosen only on a GPU (device cuda)",
+        "只有在 GPU（设备 cuda）上才自动选用 vLLM",
     ),
     "template_is_ours": (
         "the checkpoint has no chat template: the one known for its family is used",
@@ -103,6 +123,46 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "写法：/set 名称 值；/set 名称 default 恢复默认",
     ),
     "none": ("none", "无"),
+    "base_model": ("the base model", "基础模型"),
+    "lora_none": ("no adapter is loaded: /lora load DIR loads one", "没有加载适配器：用 /lora load 目录 加载"),
+    "lora_rank": ("rank {rank}", "秩 {rank}"),
+    "lora_in_use": ("in use", "使用中"),
+    "lora_base_answers": (
+        "the base model answers: /lora use NAME changes that",
+        "由基础模型回答：可用 /lora use 名称 更换",
+    ),
+    "lora_loading": ("loading {name}", "正在加载 {name}"),
+    "lora_loaded": (
+        "{name} (rank {rank}) answers from the next message on; /lora off goes back",
+        "从下一条消息起由 {name}（秩 {rank}）回答；/lora off 可改回",
+    ),
+    "lora_loaded_again": (
+        "{name} (rank {rank}) takes the old one's place and answers from the next message on; /lora off goes back",
+        "{name}（秩 {rank}）已替换原先同名的，从下一条消息起由它回答；/lora off 可改回",
+    ),
+    "lora_stopped": ("stopped; {name} is not used", "已停止；没有使用 {name}"),
+    "lora_used": ("{name} answers from the next message on", "从下一条消息起由 {name} 回答"),
+    "lora_off": ("the base model answers from the next message on", "从下一条消息起由基础模型回答"),
+    "lora_unloaded": ("{name} is unloaded", "已卸载 {name}"),
+    "lora_unknown": ("no adapter is called {name}{guess}", "没有适配器 {name}{guess}"),
+    "lora_there_are": (": {names} can be used", "：可用 {names}"),
+    "lora_usage": (
+        "after /lora: load DIR [NAME], use NAME, off, unload NAME, or nothing for a list",
+        "/lora 之后：load 目录 [名称]、use 名称、off、unload 名称；不写则列出",
+    ),
+    "compare_none": (
+        "there is no adapter to compare with: /lora load DIR loads one",
+        "没有可比较的适配器：用 /lora load 目录 加载",
+    ),
+    "compare_usage": (
+        "there is no message yet to compare answers to: write /compare TEXT",
+        "还没有可比较的消息：请写 /compare 文字",
+    ),
+    "compare_done": (
+        "none of this is in the conversation's context: it goes on as it was",
+        "以上内容不进入对话的上下文；对话照旧",
+    ),
+    "compare_stopped": ("stopped; the conversation's context is as it was", "已停止；对话的上下文不变"),
     "context_empty": ("nothing was said yet", "还没有对话"),
     "context_total": (
         "{used:,} of {limit:,} tokens · window {window:,}, of which {reserve:,} are kept for the answer",
