@@ -19,9 +19,7 @@ from duihua.families import FAMILIES
 from duihua.prompt.template import ChatTemplate
 
 PAGE = Path(__file__).parents[2] / "docs" / "models.md"
-ROW = re.compile(
-    r"^\| (?P<name>[\w.-]+) \| `(?P<type>\w+)` \| (?P<outcome>.+?) \| not in this version \|$", re.MULTILINE
-)
+ROW = re.compile(r"^\| (?P<name>[\w.-]+) \| `(?P<type>\w+)` \| (?P<outcome>.+?) \| (?P<vllm>[\w ]+) \|$", re.MULTILINE)
 ROWS = {row["name"]: row for row in ROW.finditer(PAGE.read_text("utf-8"))}
 CURES = {name: found[1] for name, row in ROWS.items() if (found := re.search(r"use `(.+)`", row["outcome"]))}
 
@@ -45,6 +43,15 @@ RUNS = {
 def test_every_row_is_tried() -> None:
     assert set(ROWS) == set(NEEDS_CODE) | set(RUNS)
     assert set(CURES) == set(NEEDS_CODE)
+
+
+def test_what_runs_on_vllm_is_in_its_suite() -> None:
+    suite = (Path(__file__).parents[1] / "engine" / "vllm" / "test_engine.py").read_text("utf-8")
+    for name, row in ROWS.items():
+        assert row["vllm"] == (
+            "the same" if name in NEEDS_CODE else "not tried" if name.startswith("GLM-4.1V") else "runs"
+        )
+        assert row["vllm"] != "runs" or f'"{RUNS[name]}"' in suite
 
 
 def test_every_family_is_on_the_page() -> None:
