@@ -71,6 +71,15 @@ def test_a_window_may_be_smaller_but_not_larger_than_the_models(checkpoint: Chec
         load(checkpoint("glm4"), context_window=513)
 
 
+def test_a_window_that_yarn_stretches_is_the_models(tmp_path: Path) -> None:
+    rope = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 512, "rope_theta": 10000.0}
+    path = make_checkpoint(tmp_path / "model", "qwen2", rope_parameters=rope)
+    assert load(path).context_window == 2048
+    assert load(path, context_window=2048).context_window == 2048
+    with pytest.raises(ConfigError, match="it takes 2048 tokens"):
+        load(path, context_window=2049)
+
+
 @pytest.mark.parametrize("setting", ["context_window", "max_sequences", "kv_capacity"])
 def test_settings_that_cannot_be_are_refused(setting: str) -> None:
     with pytest.raises(ConfigError, match=setting):
