@@ -93,6 +93,9 @@ class Answer:
             self.reasoning_tokens += 1
         self._sampled.append(token_id)
         for piece in self._detokenizer.push(token_id):
+            if piece.control is None and not self._owed and not self._stop_strings and self._router.is_plain:
+                events.append(self._delta(piece.text))  # most tokens, and the way below is long
+                continue
             self._route(piece, events)
             if self._stops.hit is not None:
                 return self._stops.hit
@@ -121,9 +124,12 @@ class Answer:
         routed = self._router.push(text, control)
         if routed is None or not routed.text:
             return
+        events.append(self._delta(routed.text, is_thinking=routed.channel == "reasoning"))
+
+    def _delta(self, text: str, *, is_thinking: bool = False) -> TextDelta | ReasoningDelta:
         token_ids, logprobs = self._pending.take()
-        delta = TextDelta if routed.channel == "content" else ReasoningDelta
-        events.append(delta(text=routed.text, choice=self.choice, token_ids=token_ids, logprobs=logprobs))
+        kind = ReasoningDelta if is_thinking else TextDelta
+        return kind(text=text, choice=self.choice, token_ids=token_ids, logprobs=logprobs)
 
     def _without_owed(self, text: str) -> str:
         """The text less what the template will write again before this answer."""

@@ -203,7 +203,12 @@ class Chat:
             self._answer(answer, decoding, prompt, options, report)
             for answer, decoding in zip(answers, decodings, strict=True)
         ]
-        events = in_turn(streams) if count == wanted else best(streams, answers, wanted)
+        if count == 1:
+            events = streams[0]
+        elif count == wanted:
+            events = in_turn(streams)
+        else:
+            events = best(streams, answers, wanted)
         async with aclosing(events):
             async for event in events:
                 yield event

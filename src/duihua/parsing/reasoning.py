@@ -33,6 +33,11 @@ class ReasoningRouter:
         self._at_edge = opened  # right behind a tag, where line breaks are dropped
         self._breaks = ""  # line breaks at the end of thinking, dropped if it closes here
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether text goes to the answer just as it is."""
+        return self.channel == "content" and not self._at_edge
+
     def push(self, text: str, control: int | None) -> Routed | None:
         """Where this piece goes; None when nothing of it is to be shown."""
         if control is not None and control in (self._opening, self._closing):

@@ -119,16 +119,21 @@ def test_priority_decides_who_waits(vllm_stage: Stages) -> None:
     async def scenario(engine: Engine) -> None:
         ended: list[str] = []
 
-        async def ask(name: str, priority: int, max_tokens: int = 60) -> None:
+        async def ask(name: str, priority: int, max_tokens: int) -> None:
             await answer(engine, request(PROMPT, priority=priority, max_tokens=max_tokens))
             ended.append(name)
 
-        crowd = [asyncio.ensure_future(ask("early", 0)) for _ in range(8)]
-        late = [asyncio.ensure_future(ask("later", 5)) for _ in range(8)]
+        running = [engine.generate(request(PROMPT, max_tokens=100)) for _ in range(8)]
+        for generator in running:  # every place is taken
+            await anext(generator)
+        late = [asyncio.ensure_future(ask("later", 5, 60)) for _ in range(8)]
         await asyncio.sleep(0)
-        urgent = asyncio.ensure_future(ask("urgent", -5, max_tokens=30))
-        await asyncio.gather(*crowd, *late, urgent)
-        assert "later" not in ended[: ended.index("urgent")]
+        urgent = asyncio.ensure_future(ask("urgent", -5, 30))
+        for generator in running:
+            async for _ in generator:
+                pass
+        await asyncio.gather(*late, urgent)
+        assert ended[0] == "urgent"
 
     vllm_stage("qwen3").play(scenario)
 

@@ -37,6 +37,7 @@ from duihua.events import Chunk
 from duihua.request import GenerationRequest
 
 if TYPE_CHECKING:
+    from vllm import RequestOutput, SamplingParams
     from vllm.lora.request import LoRARequest
     from vllm.v1.engine.async_llm import AsyncLLM
 
@@ -145,16 +146,29 @@ class VllmEngine:
         self._running[request.request_id] += 1
         if adapter is not None:
             adapter.running += 1
+        is_first = True
         try:
-            async with aclosing(self._outputs(request, params, adapter)) as chunks:
-                async for chunk in chunks:
+            async with aclosing(self._outputs(request, params, adapter)) as outputs:
+                async for output in outputs:
+                    chunk = chunk_of(output, request.decoding, is_first=is_first)
+                    if chunk is None:
+                        break
+                    is_first = False
                     yield chunk
+                    if chunk.finish_reason is not None:
+                        return
+        except DuihuaError:
+            raise
+        except Exception as error:
+            raise self._explained(error) from error
         finally:
             self._running[request.request_id] -= 1
             self._running += Counter()  # drops what is at zero
             if adapter is not None:
                 adapter.running -= 1
                 await self._drop_unused(adapter)
+        self._living()
+        raise GenerationFailed("vLLM gave the request up")
 
     async def load_adapter(self, name: str, path: Path) -> None:
         """See `Engine.load_adapter`."""
@@ -195,36 +209,30 @@ class VllmEngine:
         del shutdown
         gc.collect()  # an AsyncLLM is a cycle, and one that the interpreter's end collects complains
 
-    async def _outputs(self, request: GenerationRequest, params: Any, adapter: _Loaded | None) -> AsyncGenerator[Chunk]:
+    def _outputs(
+        self, request: GenerationRequest, params: SamplingParams, adapter: _Loaded | None
+    ) -> AsyncGenerator[RequestOutput]:
         from vllm.inputs import tokens_input
-        from vllm.v1.engine.exceptions import EngineDeadError
 
-        stream = self._living().generate(
+        return self._living().generate(
             tokens_input(list(request.token_ids), cache_salt=request.cache_salt or None),
             params,
             request.request_id,
             lora_request=None if adapter is None else adapter.request,
             priority=request.priority,
         )
-        is_first = True
-        try:
-            async with aclosing(stream) as outputs:
-                async for output in outputs:
-                    chunk = chunk_of(output, request.decoding, is_first=is_first)
-                    if chunk is None:
-                        break
-                    is_first = False
-                    yield chunk
-                    if chunk.finish_reason is not None:
-                        return
-        except EngineDeadError as error:
+
+    def _explained(self, error: Exception) -> DuihuaError:
+        """What vLLM raised for a request, as one of ours."""
+        from vllm.v1.engine.exceptions import EngineDeadError
+
+        if isinstance(error, EngineDeadError):
             self._dead = self._dead or f"vLLM's engine process has ended (its log: {self._log_file})"
-            raise EngineDead(self._dead) from error
-        except Exception as error:
-            self._living(error)
-            raise _refusal(error) from error
-        self._living()
-        raise GenerationFailed("vLLM gave the request up")
+        try:
+            self._living()
+        except EngineDead as dead:
+            return dead
+        return _refusal(error)
 
     async def _retire(self, adapter: _Loaded) -> None:
         adapter.is_retired = True
