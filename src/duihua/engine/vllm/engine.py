@@ -146,17 +146,21 @@ class VllmEngine:
         self._running[request.request_id] += 1
         if adapter is not None:
             adapter.running += 1
+        last: Chunk | None = None
         is_first = True
         try:
             async with aclosing(self._outputs(request, params, adapter)) as outputs:
                 async for output in outputs:
                     chunk = chunk_of(output, request.decoding, is_first=is_first)
-                    if chunk is None:
-                        break
                     is_first = False
-                    yield chunk
-                    if chunk.finish_reason is not None:
-                        return
+                    if chunk is None or chunk.finish_reason is not None:
+                        last = chunk
+                    else:
+                        yield chunk
+            # vLLM's generator has ended: closing it before, at its last output, would send an abort after each answer.
+            if last is not None:
+                yield last
+                return
         except DuihuaError:
             raise
         except Exception as error:
