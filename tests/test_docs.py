@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 SRC = ROOT / "src" / "duihua"
 README, README_ZH = ROOT / "README.md", ROOT / "README.zh.md"
 PAGES = [README, README_ZH, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
-NOT_RUN = ("git clone ", "cd ", "pip install ")  # they reach the network, or nothing is left to check
+NOT_RUN = ("git clone ", "cd ", "pip install ", "pip uninstall ")  # they reach the network, or nothing is left to check
 SHOWN = re.compile(r"^ *print\(.*\)  # (?P<line>.+)$", re.MULTILINE)
 
 

