@@ -30,7 +30,8 @@ class Flag:
     kind: object = None  # its type; None: the setting's own
     metavar: str | None = None
     is_argument: bool = False
-    table: Callable[[str], object] | None = None  # reads VALUE of a flag written NAME=VALUE, any number of times
+    read: Callable[[str], object] | None = None  # the value that the text stands for
+    is_table: bool = False  # written NAME=VALUE, any number of times; `read` is for VALUE
 
     @property
     def name(self) -> str:
@@ -39,7 +40,7 @@ class Flag:
 
     def parameter(self, language: Language, *, required: bool) -> inspect.Parameter:
         """What Typer reads the flag from."""
-        kind: Any = list[str] if self.table else self.kind or members(keys()[self.key])[0]
+        kind: Any = list[str] if self.is_table else self.kind or members(keys()[self.key])[0]
         text = {"en": self.en, "zh": self.zh}[language]
         if self.is_argument:
             info = typer.Argument(help=text, metavar=self.metavar, show_default=False)
@@ -78,28 +79,6 @@ MODEL: Final = tuple(
         "adapters",
     )
 )
-ENGINE: Final = tuple(
-    f"engine.{name}"
-    for name in (
-        "max_sequences",
-        "kv_capacity",
-        "threads",
-        "max_adapters",
-        "max_adapter_rank",
-        "gpu_memory_share",
-        "tensor_parallel_size",
-        "pipeline_parallel_size",
-        "data_parallel_size",
-        "distributed_executor_backend",
-        "quantization",
-        "eager",
-        "prefix_caching",
-        "chunked_prefill",
-        "kv_cache_dtype",
-        "speculative_config",
-        "engine_args",
-    )
-)
 SAMPLING: Final = tuple(
     f"sampling.{name}"
     for name in (
@@ -124,6 +103,13 @@ def _any_value(text: str) -> object:
         return json.loads(text)
     except ValueError:
         return text
+
+
+def _object(text: str) -> Mapping[str, Any]:
+    value = _any_value(text)
+    if not isinstance(value, dict):
+        raise ConfigError(f"--speculative-config {text!r} is not possible: give a JSON object")
+    return value  # pyright: ignore[reportUnknownVariableType]
 
 
 _FLAGS: Final[Mapping[str, Flag]] = {
@@ -219,7 +205,7 @@ _FLAGS: Final[Mapping[str, Flag]] = {
             "以某个名字载入 LoRA 适配器；可写多次。",
             names=("--adapter",),
             metavar="NAME=DIR",
-            table=str,
+            is_table=True,
         ),
         Flag("engine.max_sequences", "Answers generated at once.", "同时生成的回答数。", metavar="N"),
         Flag(
@@ -281,6 +267,7 @@ _FLAGS: Final[Mapping[str, Flag]] = {
             "vLLM: speculative decoding, as JSON.",
             "vLLM：推测解码，写成 JSON。",
             kind=str,
+            read=_object,
             metavar="JSON",
         ),
         Flag(
@@ -289,7 +276,8 @@ _FLAGS: Final[Mapping[str, Flag]] = {
             "vLLM：其他任意引擎参数；可写多次。",
             names=("--engine-arg",),
             metavar="NAME=VALUE",
-            table=_any_value,
+            is_table=True,
+            read=_any_value,
         ),
         Flag("model.device", "auto, cpu, cuda, cuda:0, mps.", "auto、cpu、cuda、cuda:0、mps。"),
         Flag("model.dtype", "auto, float32, bfloat16, float16.", "auto、float32、bfloat16、float16。"),
@@ -336,6 +324,7 @@ _FLAGS: Final[Mapping[str, Flag]] = {
         Flag("sampling.seed", "Makes sampling repeatable.", "使采样可重复。", metavar="N"),
     )
 }
+ENGINE: Final = tuple(key for key in _FLAGS if key.startswith("engine."))
 _ALWAYS: Final = ("config", "terminal.language", "terminal.color")
 
 
@@ -359,23 +348,17 @@ def taking(body: Body, language: Language) -> Callable[..., None]:
 
 
 def _plain(value: Any, flag: Flag) -> Any:
-    if flag.table is not None and value:
-        return dict(_named(item, flag, flag.table) for item in value)
-    if flag.key == "engine.speculative_config" and value is not None:
-        return _object(value)
+    read = flag.read or str
+    if flag.is_table and value:
+        return {name: read(text) for name, text in (_parted(item, flag) for item in value)}
+    if flag.read is not None and isinstance(value, str):
+        return flag.read(value)
     return (tuple(value) or None) if isinstance(value, list) else value  # pyright: ignore[reportUnknownVariableType]
 
 
-def _named(item: str, flag: Flag, read: Callable[[str], object]) -> tuple[str, object]:
+def _parted(item: str, flag: Flag) -> tuple[str, str]:
     """NAME=VALUE taken apart."""
     name, separator, value = item.partition("=")
     if not separator or not name.strip() or not value.strip():
         raise ConfigError(f"{flag.names[0]} {item!r} is not possible: write {flag.metavar}")
-    return name.strip(), read(value.strip())
-
-
-def _object(text: str) -> Mapping[str, Any]:
-    value = _any_value(text)
-    if not isinstance(value, dict):
-        raise ConfigError(f"--speculative-config {text!r} is not possible: give a JSON object")
-    return value  # pyright: ignore[reportUnknownVariableType]
+    return name.strip(), value.strip()

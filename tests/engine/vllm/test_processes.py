@@ -115,3 +115,14 @@ def test_a_log_is_made_with_its_directory(tmp_path: Path) -> None:
     wanted = tmp_path / "logs" / "engine.log"
     assert usable_log(wanted) == wanted
     assert wanted.is_file()
+
+
+def test_logs_do_not_pile_up(tmp_path: Path) -> None:
+    for number in range(30):
+        old = tmp_path / f"engine-old{number}.log"
+        old.touch()
+        os.utime(old, (number, number))
+    (tmp_path / "mine.txt").touch()
+    usable_log(tmp_path / f"engine-{os.getpid()}.log")
+    kept = {file.name for file in tmp_path.iterdir()}
+    assert kept == {*(f"engine-old{n}.log" for n in range(21, 30)), f"engine-{os.getpid()}.log", "mine.txt"}

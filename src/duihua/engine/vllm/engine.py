@@ -50,11 +50,10 @@ _FEATURES: Final = ("rank_pattern", "alpha_pattern")  # beyond plain LoRA, what 
 
 @dataclass(slots=True)
 class _Loaded:
-    """An adapter in the engine; its weights go when it is retired and nothing runs with them."""
+    """An adapter in the engine; its weights go when it was unloaded and nothing runs with them."""
 
     request: LoRARequest
     running: int = 0
-    is_retired: bool = False
 
 
 class VllmEngine:
@@ -77,7 +76,6 @@ class VllmEngine:
         self._running: Counter[str] = Counter()  # ids of requests; callers may use one twice
         self._dead: str | None = None
         self._chunks_prompts = _is_cpu() and bool(config.scheduler_config.enable_chunked_prefill)
-        self._step_tokens = config.scheduler_config.max_num_batched_tokens
         blocks = config.cache_config.num_gpu_blocks or 0
         self._info = EngineInfo(
             name="vllm",
@@ -240,15 +238,15 @@ class VllmEngine:
         return _refusal(error)
 
     async def _retire(self, adapter: _Loaded) -> None:
-        adapter.is_retired = True
         self._retired.add(adapter.request.lora_int_id)
         await self._drop_unused(adapter)
 
     async def _drop_unused(self, adapter: _Loaded) -> None:
-        if adapter.is_retired and not adapter.running and self._llm is not None:
+        number = adapter.request.lora_int_id
+        if number in self._retired and not adapter.running and self._llm is not None:
             with suppress(Exception):  # the engine may be dying: whoever asks it next hears of that
-                await self._llm.remove_lora(adapter.request.lora_int_id)
-            self._retired.discard(adapter.request.lora_int_id)
+                await self._llm.remove_lora(number)
+            self._retired.discard(number)
 
     def _check_room(self, name: str) -> None:
         if not self._max_adapters:

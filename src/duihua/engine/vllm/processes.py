@@ -29,19 +29,31 @@ _ENVIRONMENT: Final = {
     "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
 }
 _FORMAT: Final = "(pid=%(process)d) %(levelname)s %(asctime)s %(name)s: %(message)s"
+_LOGS_KEPT: Final = 9
 _one_at_a_time: Final = threading.Lock()
 
 
 def usable_log(wanted: Path | None) -> Path:
-    """The log file, its directory made; a temporary one where that cannot be written."""
+    """The log file, its directory made; a temporary one where that cannot be written.
+
+    Beside one that is named after this process, as ours are, the oldest of others like it are removed.
+    """
     if wanted is not None:
         with suppress(OSError):
             wanted.parent.mkdir(parents=True, exist_ok=True)
+            if str(os.getpid()) in wanted.stem:
+                _remove_oldest(wanted)
             wanted.open("ab").close()
             return wanted
     handle, name = tempfile.mkstemp(prefix="duihua-engine-", suffix=".log")
     os.close(handle)
     return Path(name)
+
+
+def _remove_oldest(log: Path) -> None:
+    like = log.parent.glob(log.name.replace(str(os.getpid()), "*"))
+    for old in sorted(like, key=lambda file: file.stat().st_mtime)[:-_LOGS_KEPT]:
+        old.unlink(missing_ok=True)
 
 
 def import_quietly(log: Path) -> None:
