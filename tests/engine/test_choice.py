@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 
-from duihua.engine import choice
 from duihua.engine.choice import EngineChoice, choose_engine
 
 
@@ -25,10 +24,5 @@ def test_without_a_gpu_auto_is_transformers_and_says_so() -> None:
         (True, "cuda:1", EngineChoice("transformers", "no_gpu")),
     ],
 )
-def test_on_a_gpu_auto_is_vllm_where_it_is_installed(
-    monkeypatch: pytest.MonkeyPatch, installed: bool, device: str, expected: EngineChoice
-) -> None:
-    """The machine is what is replaced here: the tests' own has no GPU."""
-    monkeypatch.setattr(choice, "_has_gpu", lambda: True)
-    monkeypatch.setattr(choice, "_is_installed", lambda _: installed)
-    assert choose_engine("auto", device=device) == expected
+def test_on_a_gpu_auto_is_vllm_where_it_is_installed(installed: bool, device: str, expected: EngineChoice) -> None:
+    assert choose_engine("auto", device=device, has_vllm=lambda: installed, has_gpu=lambda: True) == expected

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,27 +20,34 @@ class EngineChoice:
     reason: Reason | None = None
 
 
-def choose_engine(asked: str, *, device: str = "auto") -> EngineChoice:
-    """The engine to run: the one asked for; for "auto" vLLM where it is installed and there is a GPU for it.
-
-    Args:
-        asked: a name of the catalogue, or "auto".
-        device: as asked for; a CPU or one GPU by its number is run by Transformers.
-    """
-    if asked != "auto":
-        return EngineChoice(asked)
-    if not _is_installed("vllm"):
-        return EngineChoice("transformers", "vllm_is_missing")
-    if device not in ("auto", "cuda") or not _has_gpu():
-        return EngineChoice("transformers", "no_gpu")
-    return EngineChoice("vllm", "vllm_is_fastest")
-
-
-def _is_installed(package: str) -> bool:
-    return importlib.util.find_spec(package) is not None
+def _has_vllm() -> bool:
+    return importlib.util.find_spec("vllm") is not None
 
 
 def _has_gpu() -> bool:
     import torch
 
     return torch.cuda.is_available()
+
+
+def choose_engine(
+    asked: str,
+    *,
+    device: str = "auto",
+    has_vllm: Callable[[], bool] = _has_vllm,
+    has_gpu: Callable[[], bool] = _has_gpu,
+) -> EngineChoice:
+    """The engine to run: the one asked for; for "auto" vLLM where it is installed and there is a GPU for it.
+
+    Args:
+        asked: a name of the catalogue, or "auto".
+        device: as asked for; a CPU or one GPU by its number is run by Transformers.
+        has_vllm, has_gpu: what this machine has; asked only where it matters.
+    """
+    if asked != "auto":
+        return EngineChoice(asked)
+    if not has_vllm():
+        return EngineChoice("transformers", "vllm_is_missing")
+    if device not in ("auto", "cuda") or not has_gpu():
+        return EngineChoice("transformers", "no_gpu")
+    return EngineChoice("vllm", "vllm_is_fastest")
