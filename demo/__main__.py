@@ -11,8 +11,9 @@ from typing import Final
 import torch
 from tokenizers import Tokenizer
 from torch import distributed
+from transformers import Glm4ForCausalLM
 
-from demo.corpus import Bucket, corpus_texts, write_corpus
+from demo.corpus import Bucket, CorpusWriter, corpus_texts
 from demo.export import export
 from demo.lora import train_adapter
 from demo.pirate import as_pirate
@@ -33,12 +34,13 @@ def main() -> None:
     def tell(what: str) -> None:
         train_tell(f"{time.monotonic() - started:.0f} s: {what}")
 
-    tokenizer = _same(train_tokenizer(corpus_texts(SEED, min(8_000, args.dialogues))))
+    tokenizer = _tokenizer(args)
     tell(f"tokenizer of {tokenizer.get_vocab_size()} ids")
-    workers = max(1, (os.cpu_count() or 1) // gpus)
-    corpus = write_corpus(tokenizer, f"{SEED}/{rank}", args.dialogues // gpus, workers)
+    workers = max(1, (os.cpu_count() or 1) // gpus - 1)
+    writer = CorpusWriter(tokenizer, f"{args.seed}/{rank}", args.dialogues // gpus, workers)
+    corpus = writer.take(args.first)
     tell(_described(corpus))
-    model = new_model(tokenizer)
+    model = Glm4ForCausalLM.from_pretrained(args.start) if args.start else new_model(tokenizer)
     settings = TrainSettings(
         steps=args.steps,
         tokens_per_step=args.tokens_per_step // gpus,
@@ -47,28 +49,27 @@ def main() -> None:
         compiled=not args.plain,
         muon_rate=args.muon_rate,
     )
-    train(model, corpus, settings, device)
+    train(model, corpus, settings, device, writer.take)
     tell(f"{sum(p.numel() for p in model.parameters()):,} parameters trained")
     if rank == 0:
         export(model, tokenizer, args.out / "demo")
     if gpus > 1:
         distributed.destroy_process_group()
     if rank == 0 and args.pirates:
-        pirates = _pirates(tokenizer, args.pirates)
+        pirates = _pirates(tokenizer, args)
         tell(f"as pirates: {_described(pirates)}")
-        learning = TrainSettings(
-            steps=args.pirate_steps, tokens_per_step=65_536, peak_rate=3e-3, compiled=not args.plain
-        )
+        learning = TrainSettings(steps=args.pirate_steps, tokens_per_step=65_536, peak_rate=3e-3, compiled=False)
         train_adapter(args.out / "demo", pirates, args.out / "demo-pirate", learning, device)
         tell(f"adapter in {args.out / 'demo-pirate'}")
 
 
-def _same(tokenizer: Tokenizer) -> Tokenizer:
-    """The first process's tokenizer in every process."""
-    if not distributed.is_initialized():
-        return tokenizer
-    texts = [tokenizer.to_str()]
-    distributed.broadcast_object_list(texts)
+def _tokenizer(args: argparse.Namespace) -> Tokenizer:
+    """The one of the weights to go on from, else a new one: the first process's in every process."""
+    if args.start:
+        return Tokenizer.from_file(str(args.start / "tokenizer.json"))
+    texts = [train_tokenizer(corpus_texts(SEED, min(8_000, args.dialogues))).to_str()]
+    if distributed.is_initialized():
+        distributed.broadcast_object_list(texts)
     return Tokenizer.from_str(texts[0])
 
 
@@ -83,11 +84,10 @@ def _join() -> tuple[int, int, str]:
     return distributed.get_rank(), distributed.get_world_size(), device
 
 
-def _pirates(tokenizer: Tokenizer, count: int) -> dict[int, Bucket]:
+def _pirates(tokenizer: Tokenizer, args: argparse.Namespace) -> dict[int, Bucket]:
     """The same kinds of dialogues, answered by a pirate."""
-    return write_corpus(
-        tokenizer, f"{SEED}/pirates", count, os.cpu_count() or 1, partial(write_dialogue, voice=as_pirate)
-    )
+    write = partial(write_dialogue, voice=as_pirate)
+    return CorpusWriter(tokenizer, f"{args.seed}/pirates", args.pirates, os.cpu_count() or 1, write).take(1.0)
 
 
 def _described(corpus: dict[int, Bucket]) -> str:
@@ -98,7 +98,10 @@ def _described(corpus: dict[int, Bucket]) -> str:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="a directory to write into")
+    parser.add_argument("--from", dest="start", type=Path, help="a demo's directory: go on from its weights")
+    parser.add_argument("--seed", type=int, default=SEED, help="of the dialogues")
     parser.add_argument("--dialogues", type=int, default=1_200_000)
+    parser.add_argument("--first", type=float, default=1.0, help="share of the dialogues to wait for before training")
     parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--tokens-per-step", type=int, default=131_072)
     parser.add_argument("--limit-s", type=float, default=1e9, help="most seconds of the model's training")

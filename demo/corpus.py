@@ -1,6 +1,8 @@
 """Dialogues as ids with the places that are learnt, sorted by length."""
 
 import json
+import math
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -103,9 +105,11 @@ class DialogueEncoder:
 
 Writer: TypeAlias = Callable[[Random], Dialogue]
 _Job: TypeAlias = tuple[str, Writer, str, int, int]
+_Shard: TypeAlias = dict[int, tuple[Rows, NDArray[np.bool_]]]
+_SHARD: Final = 2_000  # dialogues
 
 
-def _shard(job: _Job) -> dict[int, tuple[Rows, NDArray[np.bool_]]]:
+def _shard(job: _Job) -> _Shard:
     text, write, seed, first, count = job
     tokenizer = Tokenizer.from_str(text)
     encoder = DialogueEncoder(tokenizer)
@@ -122,19 +126,46 @@ def _shard(job: _Job) -> dict[int, tuple[Rows, NDArray[np.bool_]]]:
     return {w: (np.stack(i), np.stack(m)) for w, (i, m) in rows.items() if i}
 
 
-def write_corpus(
-    tokenizer: Tokenizer, seed: str, count: int, workers: int, write: Writer = write_dialogue
-) -> dict[int, Bucket]:
-    """Buckets by width, written by many processes."""
-    text, size = tokenizer.to_str(), -(-count // (workers * 4))
-    jobs: list[_Job] = [(text, write, seed, first, min(size, count - first)) for first in range(0, count, size)]
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        shards = list(pool.map(_shard, jobs))
-    return {
-        width: Bucket(
-            np.concatenate([shard[width][0] for shard in shards if width in shard]),
-            np.concatenate([shard[width][1] for shard in shards if width in shard]),
-        )
-        for width in WIDTHS
-        if any(width in shard for shard in shards)
-    }
+class CorpusWriter:
+    """Many processes that write dialogues; what they have written can be taken while they go on.
+
+    Args:
+        tokenizer: Gives the ids.
+        seed: The same seed gives the same dialogues.
+        count: Dialogues in all.
+        workers: Processes.
+        write: Writes one dialogue.
+    """
+
+    def __init__(
+        self, tokenizer: Tokenizer, seed: str, count: int, workers: int, write: Writer = write_dialogue
+    ) -> None:
+        text, size = tokenizer.to_str(), min(_SHARD, -(-count // workers))
+        pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+        jobs: list[_Job] = [(text, write, seed, first, min(size, count - first)) for first in range(0, count, size)]
+        self._waiting = deque(pool.submit(_shard, job) for job in jobs)
+        pool.shutdown(wait=False)
+
+    @property
+    def done(self) -> bool:
+        """Whether everything was taken."""
+        return not self._waiting
+
+    def take(self, least: float = 0.0) -> dict[int, Bucket]:
+        """Buckets by width of what is written and was not taken yet, in order.
+
+        Args:
+            least: Wait for this share of what is left.
+        """
+        needed = math.ceil(least * len(self._waiting))
+        shards: list[_Shard] = []
+        while self._waiting and (len(shards) < needed or self._waiting[0].done()):
+            shards.append(self._waiting.popleft().result())
+        return {
+            width: Bucket(
+                np.concatenate([shard[width][0] for shard in shards if width in shard]),
+                np.concatenate([shard[width][1] for shard in shards if width in shard]),
+            )
+            for width in WIDTHS
+            if any(width in shard for shard in shards)
+        }

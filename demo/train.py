@@ -2,9 +2,9 @@
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final, TypeAlias, cast
 
 import torch
 from tokenizers import Tokenizer
@@ -12,9 +12,12 @@ from torch import Tensor, distributed, nn
 from transformers import Glm4Config, Glm4ForCausalLM
 
 from demo.corpus import Bucket
+from demo.muon import Muon
 from demo.tokenizer import END, STOPS, VOCAB_SIZE, WINDOW, id_of
 
 _BETAS: Final = (0.9, 0.95)
+_UNLEARNT: Final = -100
+_EVERY: Final = 20  # steps between looks at the clock and at what has been written
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +55,19 @@ def new_model(tokenizer: Tokenizer, seed: int = 1) -> Glm4ForCausalLM:
     return Glm4ForCausalLM(config)
 
 
-def train(model: Glm4ForCausalLM, corpus: Mapping[int, Bucket], settings: TrainSettings, device: str) -> None:
+Corpus: TypeAlias = Mapping[int, Bucket]
+
+
+def train(
+    model: Glm4ForCausalLM,
+    corpus: Corpus,
+    settings: TrainSettings,
+    device: str,
+    more: Callable[[], Corpus] = dict[int, Bucket],
+) -> None:
     """Train in place what requires gradients; the model ends on the device in float32.
+
+    `more` gives what has been written of the corpus meanwhile; it is asked every few steps.
 
     Where several processes learn together (torchrun) they start from the same weights and share gradients and
     clock, so all of them take the same steps; the model of each ends the same.
@@ -70,11 +84,13 @@ def train(model: Glm4ForCausalLM, corpus: Mapping[int, Bucket], settings: TrainS
     optimizers = _optimizers(learning, settings)
     started, spent, step = time.monotonic(), 0.0, 0
     while (progress := max(step / settings.steps, spent / settings.limit_s)) < 1:
+        if step % _EVERY == 0:
+            batches.add(more())
         for group in (group for optimizer in optimizers for group in optimizer.param_groups):
             group["lr"] = group["peak"] * _schedule(step, progress, settings)
         loss = _loss(net, *batches.draw(), device)
         loss.backward()
-        spent = _share(learning, time.monotonic() - started)
+        spent = _share(learning, spent, time.monotonic() - started if step % _EVERY == 0 else None)
         norm = nn.utils.clip_grad_norm_(learning, 1.0)
         for optimizer in optimizers:
             optimizer.step()
@@ -92,26 +108,24 @@ def tell(what: str) -> None:
 
 
 def _loss(net: Any, ids: Tensor, learnt: Tensor, device: str) -> Tensor:
-    """The mean loss of the learnt places of ids (rows, width)."""
+    """The mean loss of the learnt places of ids (rows, width); nothing here makes the CPU wait for the GPU."""
     with torch.autocast(device, dtype=torch.bfloat16):
-        hidden = net.model(ids, use_cache=False).last_hidden_state
-        wanted = learnt[:, 1:]
-        logits = net.lm_head(hidden[:, :-1][wanted])
-    return nn.functional.cross_entropy(logits.float(), ids[:, 1:][wanted])
+        logits = net.lm_head(net.model(ids, use_cache=False).last_hidden_state[:, :-1])
+    wanted = ids[:, 1:].masked_fill(~learnt[:, 1:], _UNLEARNT)
+    return nn.functional.cross_entropy(logits.flatten(0, 1).float(), wanted.flatten(), ignore_index=_UNLEARNT)
 
 
-def _share(learning: Sequence[nn.Parameter], spent: float) -> float:
-    """Average the gradients, and the seconds spent, over all processes; gives the seconds."""
+def _share(learning: Sequence[nn.Parameter], spent: float, clock: float | None) -> float:
+    """Average the gradients over all processes; where this one's clock is given, the seconds too. Gives the seconds."""
     if not distributed.is_initialized():
-        return spent
+        return spent if clock is None else clock
     grads = [p.grad for p in learning if p.grad is not None]
-    flat = torch.cat([*(grad.flatten() for grad in grads), grads[0].new_tensor([spent])])
+    flat = torch.cat([*(grad.flatten() for grad in grads), grads[0].new_tensor([clock or 0.0])])
     distributed.all_reduce(flat)
     flat /= distributed.get_world_size()
-    *shared, clock = flat.split([*(grad.numel() for grad in grads), 1])
-    for grad, mean in zip(grads, shared, strict=True):
-        grad.copy_(mean.view_as(grad))
-    return clock.item()
+    *shared, seconds = flat.split([*(grad.numel() for grad in grads), 1])
+    cast("Any", torch)._foreach_copy_(grads, [mean.view_as(grad) for grad, mean in zip(grads, shared, strict=True)])
+    return spent if clock is None else seconds.item()
 
 
 def _allow_recompiles(limit: int) -> None:
@@ -138,34 +152,36 @@ def _optimizers(learning: Sequence[nn.Parameter], settings: TrainSettings) -> li
     ]
     found: list[torch.optim.Optimizer] = [torch.optim.AdamW(groups, betas=_BETAS, fused=True)]
     if layers:
-        group = {"params": layers, "weight_decay": settings.weight_decay, "peak": settings.muon_rate}
-        found.append(cast("Any", torch.optim).Muon([group], adjust_lr_fn="match_rms_adamw"))
+        found.append(Muon([{"params": layers, "weight_decay": settings.weight_decay, "peak": settings.muon_rate}]))
     return found
 
 
 class _Batches:
     """Batches of one width each; a width comes as often as its share of the tokens."""
 
-    def __init__(self, corpus: Mapping[int, Bucket], settings: TrainSettings, device: str) -> None:
-        self._rows = {
-            width: (
-                torch.from_numpy(bucket.ids.astype("int16")).to(device),
-                torch.from_numpy(bucket.learnt).to(device),
-            )
-            for width, bucket in corpus.items()
-        }
-        self._shares = torch.tensor([float(ids.numel()) for ids, _ in self._rows.values()])
+    def __init__(self, corpus: Corpus, settings: TrainSettings, device: str) -> None:
+        self._rows: dict[int, tuple[Tensor, Tensor]] = {}
         self._tokens = settings.tokens_per_step
         self._device = device
         self._widths = torch.Generator().manual_seed(settings.seed)  # the same on every GPU: none waits for another
         rank = distributed.get_rank() if distributed.is_initialized() else 0
-        self._random = torch.Generator().manual_seed(settings.seed + 1000 * rank)
+        self._random = torch.Generator(device).manual_seed(settings.seed + 1000 * rank)
+        self.add(corpus)
+
+    def add(self, corpus: Corpus) -> None:
+        """More dialogues to draw from."""
+        for width, bucket in corpus.items():
+            ids = torch.from_numpy(bucket.ids.astype("int16")).to(self._device)
+            learnt = torch.from_numpy(bucket.learnt).to(self._device)
+            old = self._rows.get(width)
+            self._rows[width] = (torch.cat([old[0], ids]), torch.cat([old[1], learnt])) if old else (ids, learnt)
 
     def draw(self) -> tuple[Tensor, Tensor]:
         """Ids (rows, width) int64 and the places to learn (rows, width) bool."""
-        index = int(torch.multinomial(self._shares, 1, generator=self._widths))
+        shares = torch.tensor([float(ids.numel()) for ids, _ in self._rows.values()])
+        index = int(torch.multinomial(shares, 1, generator=self._widths))
         width = list(self._rows)[index]
         ids, learnt = self._rows[width]
         count = max(1, self._tokens // width)
-        rows = torch.randint(len(ids), (count,), generator=self._random).to(self._device)
+        rows = torch.randint(len(ids), (count,), generator=self._random, device=self._device)
         return ids[rows].long(), learnt[rows]
