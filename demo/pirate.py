@@ -49,21 +49,27 @@ def sounds_like_pirate(text: str, lang: Lang) -> bool:
 def _masked(text: str, keep: Collection[str]) -> tuple[str, list[str]]:
     """The text with one private character for each piece to keep, and these pieces."""
     values = sorted({value for value in keep if any(map(str.isalnum, value))}, key=len, reverse=True)
-    pattern = "|".join((_CODE, _HELD, *map(_whole, values)))
+    pattern = "|".join((_CODE, _HELD, *map(re.escape, values)))
     kept: list[str] = []
 
     def hide(match: re.Match[str]) -> str:
+        if _cut_out(match):
+            return match[0]
         kept.append(match[0])
         return chr(_KEPT + len(kept) - 1)
 
     return re.sub(pattern, hide, text), kept
 
 
-def _whole(value: str) -> str:
-    """A pattern for a value that is no piece of a longer word; Chinese has no such edges."""
-    before = "" if is_han(value[0]) or not value[0].isalnum() else r"(?<![^\W\u4e00-\u9fff])"
-    after = "" if is_han(value[-1]) or not value[-1].isalnum() else r"(?![^\W\u4e00-\u9fff])"
-    return before + re.escape(value) + after
+def _cut_out(match: re.Match[str]) -> bool:
+    """Whether this is a piece of a longer word; Chinese has no such edges."""
+    found, text = match[0], match.string
+    before, after = text[: match.start()][-1:], text[match.end() : match.end() + 1]
+    return (_in_word(found[0]) and _in_word(before)) or (_in_word(found[-1]) and _in_word(after))
+
+
+def _in_word(char: str) -> bool:
+    return (char.isalnum() or char == "_") and not is_han(char)
 
 
 def _like_the_first(said: str) -> Callable[[re.Match[str]], str]:
