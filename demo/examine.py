@@ -15,7 +15,7 @@ from demo.exams.case import Case, Held, Reply
 from demo.lora import merged
 from demo.talker import Talker
 
-_ROOM: Final = {"cpu": 40_000, "cuda": 1_500_000}  # characters of one batch
+_ROOM: Final = {"cpu": 40_000, "cuda": 300_000}  # characters of one batch
 _SEED: Final = 7
 
 

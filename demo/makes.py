@@ -41,6 +41,7 @@ _RANGES: Final = (
     (0x10D0, 0x10F0), (0x1200, 0x1340), (0x0B85, 0x0BB9), (0x0C05, 0x0C39), (0x0F40, 0x0F6C),
     (0x1780, 0x17B3), (0x1E00, 0x1EFF), (0x0100, 0x024F), (0x0D05, 0x0D39), (0xFF21, 0xFF5A),
 )  # fmt: skip
+_MARKS: Final = "''''’’!!.,&+*~/#@:=_"
 EMOJI: Final = "".join(map(chr, (*range(0x1F300, 0x1F5FF), *range(0x1F600, 0x1F64F))))
 
 
@@ -100,6 +101,15 @@ def _handle(rng: Random) -> str:
         for _ in range(rng.randint(2, 4))
     ]
     return rng.choice(("-", ".", "", "")).join(pieces)
+
+
+def _marked(rng: Random) -> str:
+    """Pieces with marks between or after them: kel'mar, b!to, a.b'c, Yahoo!."""
+    pieces = [rng.choice((_latin, _latin, _letters))(rng).lower() for _ in range(rng.choice((1, 2, 2, 2, 3)))]
+    marks = rng.choices(_MARKS, k=len(pieces))
+    text = "".join(piece + mark for piece, mark in zip(pieces, marks, strict=True))
+    text = text[:-1] if len(pieces) > 1 or text[-1] != "!" else text
+    return rng.choice((text, text.capitalize(), text.upper()))
 
 
 def _tagged(rng: Random) -> str:
@@ -212,6 +222,7 @@ LATIN_MAKES: Final[dict[str, tuple[Make, float]]] = {
     "few_letters": (_few_letters, 1.2),
     "handle": (_handle, 1.2),
     "tagged": (_tagged, 0.8),
+    "marked": (_marked, 1.6),
     "word": (_word, 1.2),
     "script": (lambda rng: _script(rng, _SCRIPTS), 0.8),
     "any_script": (_any_script, 2.4),

@@ -66,9 +66,19 @@ def _city(rng: Random, lang: Lang, held: bool) -> str:
 
 
 def _colour(rng: Random, lang: Lang, held: bool) -> str:
-    while held_value("colour", found := rng.choice(load_grammar(lang)["colours"].answers)) != held:
+    while held_value("colour", found := _any_colour(rng, lang)) != held:
         pass
     return found
+
+
+def _any_colour(rng: Random, lang: Lang) -> str:
+    """A colour of the list, sometimes a shade of it or one that is named after something: dusty teal, penguin grey."""
+    topics, roll = load_grammar(lang), rng.random()
+    if roll < 0.7:
+        return rng.choice(topics["colours"].answers)
+    shade = rng.choice(topics["shades"].answers if roll < 0.88 else WORDS[lang].nouns)
+    base = rng.choice(topics["base colours"].answers)
+    return f"{shade} {base}" if lang == "en" else shade + base
 
 
 def _number(rng: Random, _lang: Lang, held: bool) -> str:

@@ -9,15 +9,15 @@ from demo.turns import ToolSchema, Turn
 
 Use = Callable[[Scene, Bench], ToolTurn]
 # Each way to use tools and how often it comes; two turns go into `asking`.
-_USES: Final[dict[Use, float]] = {one: 5.0, in_a_row: 1.8, at_once: 1.8, failing: 1.0, unfit: 1.4}
+_USES: Final[dict[Use, float]] = {one: 5.0, in_a_row: 2.2, at_once: 2.2, failing: 1.2, unfit: 1.4}
 _ASKING: Final = 0.08
 
 
 def write_tool_turns(scene: Scene) -> tuple[tuple[ToolSchema, ...], list[list[Turn]]]:
-    """The tools on offer, and up to three groups of turns that belong together; none: the tools are just there."""
+    """The tools on offer, and up to five groups of turns that belong together; none: the tools are just there."""
     chained = "in_a_row" if scene.rng.random() < 0.25 else ""
     bench = draw_bench(scene.rng, scene.lang, held=scene.held, wants=chained)
-    groups = [_group(scene, bench) for _ in range(scene.rng.choice((0, 1, 1, 2, 2, 3)))]
+    groups = [_group(scene, bench) for _ in range(scene.rng.choice((0, 1, 2, 2, 3, 3, 4, 5)))]
     return bench.schemas, groups
 
 

@@ -9,11 +9,13 @@ from typing import Any, Final
 from demo.grammar import Lang
 from demo.tools.kinds import CHINESE, Kind, Param, load_kinds, slots_of
 from demo.tools.links import linked
-from demo.tools.procedural import draw_kind
+from demo.tools.procedural import draw_kind, made_up
 from demo.tools.values import Value, draw_options
 from demo.turns import Call, ToolSchema
+from demo.words import ENGLISH
 
 LONGEST: Final = 900  # characters of all schemas of a bench
+_RENAMED: Final = 0.5  # of the kinds that are written down
 _OTHER: Final[dict[Lang, Lang]] = {"en": "zh", "zh": "en"}
 _TYPES: Final = {"int": "integer", "number": "number", "switch": "boolean", "words": "array"}
 
@@ -146,7 +148,7 @@ def offer(kind: Kind, rng: Random, lang: Lang, *, held: bool) -> Tool:
     about = rng.random() < 0.4
     properties = {names[p.slot]: _property(p, options, rng.choice(p.about[own]) if about else "") for p in params}
     schema = {
-        "name": _styled(rng.choice(kind.names.side(held=held)), rng),
+        "name": _styled(_name(kind, rng, held), rng),
         "description": rng.choice(kind.wording[own].describes),
         "parameters": {
             "type": "object",
@@ -155,6 +157,15 @@ def offer(kind: Kind, rng: Random, lang: Lang, *, held: bool) -> Tool:
         },
     }
     return Tool(kind, schema, names, options)
+
+
+def _name(kind: Kind, rng: Random, held: bool) -> str:
+    """One of the kind's names; in training often with a word or syllables of another, so that names are read."""
+    name = rng.choice(kind.names.side(held=held))
+    if held or kind.id not in load_kinds() or rng.random() > _RENAMED:
+        return name
+    word = made_up(rng) if rng.random() < 0.3 else rng.choice(ENGLISH.nouns)
+    return rng.choice(("{0}_{1}", "{1}_{0}", "{0}__{1}", "{0}_{2}", "{2}_{0}")).format(word, name, name.split("_")[0])
 
 
 def _styled(name: str, rng: Random) -> str:

@@ -92,6 +92,12 @@ def split_lines(section: str, lines: tuple[str, ...]) -> Split:
     return Split(tuple(x for x in lines if x not in held), tuple(x for x in lines if x in held))
 
 
+def split_expanded(lines: tuple[str, ...]) -> Split:
+    """Everything that these lines may say, a quarter of it held out."""
+    found = [text for line in lines for text in expansions(line)]
+    return Split(tuple(t for t in found if not held_phrasing(t)), tuple(t for t in found if held_phrasing(t)))
+
+
 def split_wordings(lang: Lang, lines: tuple[str, ...]) -> Split:
     """Every wording of these lines, a quarter of them held out."""
     found = [(text, "[" in wide and held_phrasing(text)) for line in lines for wide, text in _wordings(line, lang)]

@@ -47,12 +47,16 @@ def _noun(rng: Random, family: str, held: bool) -> _Word:
     """A noun, one in four of them made up; of the third kept out of training where `held`."""
     while True:
         if rng.random() < 0.25:
-            word = "".join(rng.choices(_SYLLABLES, k=rng.randint(2, 3))) + rng.choice(("", "", "n", "x", "l", "sh"))
-            found = _Word(word, word)
+            found = _Word(word := made_up(rng), word)
         else:
             found = _Word(*rng.choice(pool(f"{family}_nouns")))
         if held_value("tool noun", found.en) == held:
             return found
+
+
+def made_up(rng: Random) -> str:
+    """A word that means nothing."""
+    return "".join(rng.choices(_SYLLABLES, k=rng.randint(2, 3))) + rng.choice(("", "", "n", "x", "l", "sh"))
 
 
 def _kind(rng: Random, family: str, noun: _Word, held: bool, beside: Kind | None) -> Kind:

@@ -4,18 +4,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from random import Random
-from typing import Protocol
+from typing import Final, Protocol
 
 from demo.grammar import SLOT, Lang, choose, fill
+from demo.sentences import clause
 from demo.sloppy import soften
 from demo.tools.bench import Bench, Tool, offer
 from demo.tools.judge import ToolTurn
-from demo.tools.kinds import Kind, Split, load_kinds, slots_of, split_lines
+from demo.tools.kinds import Kind, Split, load_kinds, slots_of, split_expanded, split_lines
 from demo.tools.links import Link, links
 from demo.tools.procedural import draw_kind
 from demo.tools.results import draw_result, write_done, write_error, write_result
 from demo.tools.values import Value, Values, draw_value, lines_of, read_table, switch
 from demo.turns import Call, Round, Turn
+
+_JOINTS: Final = ("then", "also")  # lines that make one request of two
+_OWN_REASONS: Final = 0.4
 
 
 class Scene(Protocol):
@@ -267,18 +271,23 @@ def _typed(scene: Scene, line: str, values: Values) -> str:
 
 @cache
 def _lines(lang: Lang, part: str) -> Split:
-    return split_lines(f"tool lines/{lang}/{part}", lines_of(read_table("lines")[lang][part]))
+    lines = lines_of(read_table("lines")[lang][part])
+    if part in _JOINTS:
+        return split_expanded(lines)
+    return split_lines(f"tool lines/{lang}/{part}", lines)
 
 
 def _line(scene: Scene, part: str) -> str:
     """A line of the demo's own, or of the user where lines are held out."""
     lines = _lines(scene.lang, part)
-    pool = lines.side(held=scene.held) if part in ("then", "also", "reasons") else lines.trained + lines.held
+    pool = lines.side(held=scene.held) if part in (*_JOINTS, "reasons") else lines.trained + lines.held
     return scene.rng.choice(pool)
 
 
 def _reason(scene: Scene, values: Values) -> str:
-    """Why a call failed."""
+    """Why a call failed; in training often in words that no other call failed with."""
+    if not scene.held and scene.rng.random() < _OWN_REASONS:
+        return clause(scene.rng, scene.lang)[:40].strip()
     texts = [value.text for value in values.values()] or ["?"]
     slots = {"x": scene.rng.choice(texts), "n": str(scene.rng.randint(2, 599))}
     return fill(_line(scene, "reasons"), slots.__getitem__)
