@@ -45,11 +45,11 @@ def person(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Person]:
 
 
 def descendants(person: Person) -> list[psutil.Process]:
-    """vLLM's processes, which lead sessions of their own."""
+    """vLLM's processes, which lead process groups of their own."""
     return [
         process
         for process in psutil.Process(person.child.pid).children(recursive=True)
-        if os.getsid(process.pid) != person.child.pid
+        if os.getpgid(process.pid) != person.child.pid
     ]
 
 
@@ -99,7 +99,7 @@ def test_adapters_a_killed_engine_and_the_end(person: Person, tmp_path: Path) ->
     person.sees_line(">")
 
     vllm = descendants(person)
-    core = next(process for process in vllm if os.getsid(process.pid) == process.pid and len(process.children()) > 1)
+    core = next(process for process in vllm if os.getpgid(process.pid) == process.pid and len(process.children()) > 1)
     core.send_signal(signal.SIGKILL)
     person.say("Tell me a story.")
     person.sees("the conversation is kept, and the next message starts the engine again")

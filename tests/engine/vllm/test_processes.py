@@ -22,7 +22,7 @@ def sleep_with_a_child(ready: object) -> None:
     """What an engine process does, less the engine: it starts a worker, and says where it is."""
     print("said by a child", flush=True)  # noqa: T201
     worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-    ready.put((os.getpid(), os.getsid(0), worker.pid))  # type: ignore[attr-defined]
+    ready.put((os.getpid(), os.getpgid(0), os.getsid(0), worker.pid))  # type: ignore[attr-defined]
     worker.wait()
 
 
@@ -31,13 +31,14 @@ def start(log: Path) -> tuple[Children, int, int]:
     ready = context.Queue()
     with starting(log) as children:
         context.Process(target=sleep_with_a_child, args=(ready,), daemon=True).start()
-        leader, session, worker = ready.get(timeout=60)
-    assert leader == session
+        leader, group, session, worker = ready.get(timeout=60)
+    assert leader == group
+    assert session == os.getsid(0)  # in another it would keep ours from the CPU, see `launch`
     assert children.process_ids == [leader]
     return children, leader, worker
 
 
-def test_a_process_leads_its_session_and_writes_into_the_log(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_process_leads_its_group_and_writes_into_the_log(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     log = tmp_path / "engine.log"
     children, leader, worker = start(log)
     try:

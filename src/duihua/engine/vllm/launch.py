@@ -1,8 +1,11 @@
 """What runs in place of Python where vLLM starts a process: `launch.py LOG PARENT ARGUMENT...`.
 
-The process becomes the leader of a session of its own, so that a Ctrl-C at the terminal does not reach it; its output
-goes to the log; and a watcher beside it kills the session when the process has ended or PARENT, ours, is gone,
+The process becomes the leader of a process group of its own, so that a Ctrl-C at the terminal does not reach it; its
+output goes to the log; and a watcher beside it kills the group when the process has ended or PARENT, ours, is gone,
 however it went. Then it becomes the Python that vLLM asked for, under the same process id.
+
+It stays in our session. Linux shares the CPU out among sessions first (sched_autogroup), and vLLM waits by spinning: in
+a session of its own it kept ours from running for whole answers where there are few cores.
 
 Standard library only, and little of it: it runs before each of vLLM's processes.
 """
@@ -22,7 +25,7 @@ _EVERY_S = 0.5  # between two looks, where the system has no pidfd
 
 def main(log: str, parent: int, arguments: list[str]) -> None:
     """Prepare this process and become Python with these arguments."""
-    os.setsid()
+    os.setpgid(0, 0)
     _redirect(log)
     leader = os.getpid()
     if not any("resource_tracker" in argument for argument in arguments) and os.fork() == 0:
@@ -39,7 +42,7 @@ def _redirect(log: str) -> None:
 
 
 def _watch(leader: int, parent: int) -> None:
-    """Wait for the end of either, then kill the session, this process with it."""
+    """Wait for the end of either, then kill the group, this process with it."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     os.closerange(0, os.sysconf("SC_OPEN_MAX"))  # an inherited pipe would hide the leader's end from its parent

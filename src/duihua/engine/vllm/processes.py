@@ -124,7 +124,7 @@ def _launching(log: Path) -> Generator[None]:
 
 
 class Children:
-    """The processes of one engine, each the leader of its session."""
+    """The processes of one engine, each the leader of its process group."""
 
     def __init__(self, *, before: set[BaseProcess]) -> None:
         """Know which processes belong to others."""
