@@ -11,6 +11,7 @@ import pytest
 from duihua.engine.scripted import ScriptedEngine
 from duihua.errors import EngineDead, GenerationFailed
 from duihua.request import GenerationRequest
+from engine.adapter_contract import AdapterContract
 from engine.contract import EngineContract, Scenario, answer, collect, play_alone, request
 
 
@@ -34,7 +35,7 @@ class _ScriptedStage:
     play_alone = play
 
 
-class TestScripted(EngineContract):
+class TestScripted(EngineContract, AdapterContract):
     @pytest.fixture
     def stage(self) -> _ScriptedStage:
         return _ScriptedStage()

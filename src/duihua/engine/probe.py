@@ -69,8 +69,9 @@ def _vllm(_: Mapping[str, Any]) -> dict[str, Any]:
     from vllm.platforms import current_platform
 
     is_cpu = current_platform.is_cpu()
-    if not is_cpu and importlib.util.find_spec("vllm._C") is not None:
-        importlib.import_module("vllm._C")  # vLLM itself only warns where its kernels do not load
+    for kernels in () if is_cpu else ("vllm._C", "vllm._C_stable_libtorch"):  # the latter from 0.26 on
+        if importlib.util.find_spec(kernels) is not None:
+            importlib.import_module(kernels)  # vLLM itself only warns where its kernels do not load
     return {"device": current_platform.device_type, "is_cpu": is_cpu}
 
 

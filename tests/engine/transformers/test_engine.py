@@ -17,6 +17,7 @@ from duihua.engine.protocol import Engine
 from duihua.engine.settings import EngineSettings
 from duihua.engine.transformers.engine import TransformersEngine
 from duihua.errors import ConfigError, EngineBusy, EngineDead, GenerationFailed
+from engine.adapter_contract import AdapterContract
 from engine.contract import LONG, PROMPT, EngineContract, Scenario, answer, collect, play_alone, request
 
 Checkpoints = Callable[[str], Path]
@@ -38,7 +39,7 @@ class _TransformersStage:
     play_alone = play
 
 
-class TestTransformers(EngineContract):
+class TestTransformers(EngineContract, AdapterContract):
     @pytest.fixture(params=["glm4", "glm", "qwen2", "qwen3", "sliding", "glm4v"])
     def stage(
         self, request: pytest.FixtureRequest, checkpoint: Checkpoints, adapters: Callable[[str], Mapping[str, Path]]

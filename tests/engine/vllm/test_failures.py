@@ -97,6 +97,14 @@ def test_a_reason_nobody_knows_is_told_as_it_is_and_not_its_consequence(tmp_path
     assert "vLLM could not start: ZeroDivisionError: division by zero" in str(error)
 
 
+def test_a_process_that_has_ended_already_is_no_refusal_of_settings(tmp_path: Path) -> None:
+    log = tmp_path / "engine.log"
+    log.write_text("(EngineCore pid=7) ERROR 11-21 16:45:21 [core.py:1] ZeroDivisionError: division by zero\n", "utf-8")
+    error = explain(CONSEQUENCE, log, has_processes=False)
+    assert isinstance(error, ModelLoadFailed)
+    assert "division by zero" in str(error)
+
+
 def test_an_older_start_in_the_same_log_is_not_blamed(tmp_path: Path) -> None:
     log = tmp_path / "engine.log"
     log.write_text("OSError: [Errno 28] No space left on device\n", "utf-8")

@@ -55,8 +55,11 @@ def test_what_asks_for_nothing_stays_nothing() -> None:
     )
 
 
-def test_the_seed_that_vllm_takes_for_none_is_another_of_the_same_bits() -> None:
-    assert sampling_params(Decoding(max_tokens=5, temperature=1.0, seed=-1), 5).seed == 2**64 - 1
+@pytest.mark.parametrize(
+    ("seed", "told"), [(-1, 2**63 - 1), (2**64 - 1, 2**63 - 1), (2**63, -(2**63)), (2**63 - 1, 2**63 - 1), (-2, -2)]
+)
+def test_a_seed_is_one_that_vllm_takes_for_a_seed_and_holds(seed: int, told: int) -> None:
+    assert sampling_params(Decoding(max_tokens=5, temperature=1.0, seed=seed), 5).seed == told
 
 
 def test_min_tokens_beyond_the_room_is_all_of_it() -> None:

@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 __all__ = ["VllmEngine", "load"]
 
 _log = logging.getLogger(__name__)
+# What one request may have on a GPU: vLLM's engine dies of more (vllm/v1/worker/gpu/sample/logit_bias.py).
+_MOST_BIASES: Final = 1024
+_MOST_STOPS: Final = 128  # with min_tokens, which keeps them out
 _FEATURES: Final = ("rank_pattern", "alpha_pattern")  # beyond plain LoRA, what vLLM reads (vllm/lora/peft_helper.py)
 
 
@@ -126,18 +129,20 @@ class VllmEngine:
 
     @property
     def process_ids(self) -> list[int]:
-        """Of vLLM's processes that live; what they start beside them is in their sessions."""
+        """Of vLLM's processes that live; what they start beside them is in their process groups."""
         return self._children.process_ids
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[Chunk]:
         """See `Engine.generate`.
 
         Raises:
+            InvalidParameter: more logit biases or stop tokens than vLLM holds on a GPU.
             UnsupportedFeature: a seed where vLLM cannot honour it.
         """
         self._living()
         check_request(request, self._info, self._adapters)
         self._check_seed(request)
+        self._check_sizes(request)
         params = sampling_params(request.decoding, room_for_answer(request, self._info))
         if (inside := self._running.total()) >= self._limit:
             raise EngineBusy(f"{inside} requests run or wait, which is the limit: try again later")
@@ -280,6 +285,16 @@ class VllmEngine:
             raise UnsupportedFeature(
                 "seed", "on a CPU vLLM cannot honour it while long prompts are computed in pieces: --no-chunked-prefill"
             )
+
+    def _check_sizes(self, request: GenerationRequest) -> None:
+        """On a GPU vLLM's engine dies of more than it has places for."""
+        decoding = request.decoding
+        if self._info.device == "cpu":
+            return
+        if (given := len(decoding.logit_bias)) > _MOST_BIASES:
+            raise InvalidParameter("logit_bias", f"{given} tokens", f"on vLLM give {_MOST_BIASES} at most")
+        if decoding.min_tokens and (given := len(decoding.stop_token_ids)) > _MOST_STOPS:
+            raise InvalidParameter("stop_token_ids", f"{given} tokens", f"with min_tokens give {_MOST_STOPS} at most")
 
     def _living(self, cause: BaseException | None = None) -> AsyncLLM:
         """The engine, while it lives.

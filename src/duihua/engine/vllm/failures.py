@@ -18,6 +18,7 @@ from duihua.errors import ConfigError, DuihuaError, ModelLoadFailed, Unsupported
 __all__ = ["explain"]
 
 _TAIL_BYTES: Final = 200_000
+_CONSEQUENCE: Final = "Engine core initialization failed"  # said of a process that has ended, so that none is left
 _REASON: Final = re.compile(
     r"^(?:\([^)]*\) *)?(?:ERROR [^\]]*\] *)?((?:[\w.]+\.)?\w*(?:Error|Exception|Exit|Interrupt)): (.+)$", re.MULTILINE
 )
@@ -46,7 +47,7 @@ def explain(error: BaseException, log: Path, *, since: int = 0, has_processes: b
     for cure in _CURES:
         if found := cure.pattern.search(text):
             return cure.kind(f"{cure.sentence(found)} (vLLM's log: {log})")
-    if not has_processes:
+    if not has_processes and _CONSEQUENCE not in said:
         return ConfigError(f"vLLM refuses these settings: {said} (its log: {log})")
     return ModelLoadFailed(f"vLLM could not start: {_reason(text)} (its log: {log})")
 
@@ -74,7 +75,7 @@ def _tail(log: Path, since: int) -> str:
 def _reason(text: str) -> str:
     """The first exception of the log that says something: what came later is its consequence."""
     for kind, words in _REASON.findall(text):
-        if "Engine core initialization failed" not in words and kind not in ("SystemExit", "KeyboardInterrupt"):
+        if _CONSEQUENCE not in words and kind not in ("SystemExit", "KeyboardInterrupt"):
             return f"{kind.rpartition('.')[2]}: {words.strip()}"
     return text.strip().splitlines()[-1]
 

@@ -154,6 +154,11 @@ def _lora(settings: EngineSettings, *, on_cpu: bool) -> dict[str, Any]:
     rank = next((rank for rank in _RANKS if rank >= asked), None)
     if rank is None:
         raise ConfigError(f"max_adapter_rank={asked} is not possible on vLLM: it runs ranks up to {_RANKS[-1]}")
+    if settings.dtype == "float32" and not on_cpu:  # vllm/lora/ops/triton_ops/lora_shrink_op.py
+        raise ConfigError(
+            "adapters do not run in float32 on vLLM's GPU kernels: use --dtype bfloat16 or float16, or --engine "
+            "transformers"
+        )
     places = settings.max_adapters + (2 if on_cpu else 1)
     return {"enable_lora": True, "max_loras": places, "max_cpu_loras": places, "max_lora_rank": rank}
 

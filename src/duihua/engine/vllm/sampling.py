@@ -16,6 +16,7 @@ __all__ = ["chunk_of", "sampling_params"]
 
 _HOTTEST: Final = 2.0  # vllm/sampling_params.py, `_verify_args`
 _NO_SEED: Final = -1  # what vLLM takes for "none"
+_SIGNED: Final = 2**63  # on a GPU its engine dies of a seed from here on (vllm/v1/worker/gpu/sample/states.py, int64)
 
 
 def sampling_params(decoding: Decoding, max_tokens: int) -> SamplingParams:
@@ -46,12 +47,20 @@ def sampling_params(decoding: Decoding, max_tokens: int) -> SamplingParams:
         logit_bias=dict(decoding.logit_bias) or None,
         stop_token_ids=list(decoding.stop_token_ids),
         ignore_eos=True,  # the stop tokens are complete
-        seed=2**64 - 1 if decoding.seed == _NO_SEED else decoding.seed,  # the same 64 bits
+        seed=_seed(decoding.seed),
         logprobs=decoding.logprobs,
         prompt_logprobs=decoding.prompt_logprobs,
         detokenize=False,
         output_kind=RequestOutputKind.DELTA,
     )
+
+
+def _seed(seed: int | None) -> int | None:
+    """The same 64 bits with a sign; where that is what vLLM takes for "none", another of the same lower bits."""
+    if seed is None:
+        return None
+    signed = seed if seed < _SIGNED else seed - 2 * _SIGNED
+    return _SIGNED - 1 if signed == _NO_SEED else signed
 
 
 def chunk_of(output: RequestOutput, decoding: Decoding, *, is_first: bool) -> Chunk | None:

@@ -18,7 +18,7 @@ _EVERY_S: Final = 0.5
 _SHARDS: Final = re.compile(rb"Loading safetensors checkpoint shards:\s+(\d+)% Completed")
 # What vLLM says as it goes (0.26 to 0.33), and the stage that begins there; the last that was said counts.
 _SIGNS: Final = (
-    (re.compile(rb"Starting to load model"), "weights"),
+    (re.compile(rb"(Starting to load model|Loading model from scratch)"), "weights"),
     (re.compile(rb"(Loading weights took|Model loading took)"), "kv"),
     (re.compile(rb"(KV cache size|Capturing CUDA graph|Warming up model)"), "warmup"),
 )
