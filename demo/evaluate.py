@@ -14,8 +14,8 @@ from demo.figures import Figure, figures, table
 from demo.lora import adapter_card, read_base_sha256
 
 BUNDLED: Final = Path(__file__).parents[1] / "src/duihua/checkpoint/bundled/demo"
-COUNT: Final = 260  # cases of an exam in each language
-QUICK: Final = 6  # cases of an exam in each language, of which the two shortest are held
+COUNT: Final = 260  # conversations of a skill in each language
+QUICK: Final = 6  # conversations of an exam in each language, of which the two shortest are held
 
 
 def failures(held: Sequence[Held]) -> list[dict[str, object]]:
@@ -58,7 +58,7 @@ def _publish(args: argparse.Namespace, figures: str) -> None:
     if args.adapter:
         (args.adapter / "README.md").write_text(adapter_card(figures, read_base_sha256(args.adapter)), encoding="utf-8")
     else:
-        how = f"{args.count} conversations of an exam in each language, temperature 0.6, top_p 0.8, plain transformers"
+        how = f"{args.count} conversations of a skill in each language, temperature 0.6, top_p 0.8, plain transformers"
         (args.folder / "README.md").write_text(card(figures, how), encoding="utf-8")
     publish("pirate" if args.adapter else "figures", figures)
 
@@ -66,7 +66,7 @@ def _publish(args: argparse.Namespace, figures: str) -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, nargs="?", default=BUNDLED)
-    parser.add_argument("--count", type=int, default=COUNT, help="conversations of an exam in each language")
+    parser.add_argument("--count", type=int, default=COUNT, help="conversations of a skill in each language")
     parser.add_argument("--quick", action="store_true", help="few and short conversations, for a CPU")
     parser.add_argument("--dtype", nargs="+", choices=("float32", "bfloat16"), default=["float32"])
     parser.add_argument("--adapter", type=Path, help="a LoRA adapter to put on the checkpoint: its exams are taken")

@@ -1,5 +1,6 @@
 """Holds the cases of the exams, in one process or in several that share the GPU."""
 
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ class Exam:
     """What is examined, on what, and how much of it. The same values give the same cases in every process."""
 
     folder: Path
-    count: int  # cases of an exam in each language
+    count: int  # cases of a skill in each language
     quick: bool = False  # only the two shortest of every exam and language
     adapter: Path | None = None
     dtype: str = "float32"
@@ -36,6 +37,7 @@ class Exam:
         cases = write(Random(_SEED), self.count)
         if self.quick:
             return shortest(cases, 2)
+        cases = evenly(cases, self.count)
         return cases if self.adapter else cases + strangers.read()
 
     def talker(self, worker: int = 0) -> Talker:
@@ -45,6 +47,20 @@ class Exam:
         model = merged(self.folder, self.adapter) if self.adapter else None
         dtype, room = getattr(torch, self.dtype), _ROOM["cuda" if gpus else "cpu"]
         return Talker(self.folder, device, dtype=dtype, greedy=self.greedy, room=room, model=model)
+
+
+def evenly(cases: Sequence[Case], count: int) -> list[Case]:
+    """Of every skill and language `count`, as many of each of its exams; a few more where that does not go up."""
+    exams: dict[tuple[str, str], set[str]] = {}
+    for case in cases:
+        exams.setdefault((case.skill, case.lang), set()).add(case.exam)
+    kept: list[Case] = []
+    seen: Counter[tuple[str, str, str]] = Counter()
+    for case in cases:
+        seen[key := (case.skill, case.exam, case.lang)] += 1
+        if seen[key] <= -(-count // len(exams[case.skill, case.lang])):
+            kept.append(case)
+    return kept
 
 
 def shortest(cases: Sequence[Case], each: int) -> list[Case]:

@@ -56,7 +56,9 @@ def _read(path: Path) -> Rules:
 
 
 def write_story(rng: Random, lang: Lang, *, subject: str | None = None, hero: str | None = None) -> str:
-    """A story of 75 to 136 words, or 130 to 300 Chinese characters, some longer about a long subject: 400 tokens at most, or hardly more.
+    """A story of 75 to 136 words, or 130 to 300 Chinese characters: 400 tokens at most, or hardly more.
+
+    About a long subject it may be longer.
 
     Args:
         rng: The story's random numbers.
