@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from duihua.chat.sampled import Sampled
 from duihua.events import Chunk, Event, Finished, FinishReason, ReasoningDelta, TextDelta, TokenLogprobs, Usage
-from duihua.messages import SampledRun
 from duihua.parsing.reasoning import ReasoningRouter
 from duihua.prompt.detokenizer import Detokenizer, Piece
 from duihua.prompt.opening import Opening
@@ -25,7 +25,8 @@ class _Pending:
 
     def take(self) -> tuple[tuple[int, ...], tuple[TokenLogprobs, ...]]:
         taken = tuple(self.token_ids), tuple(self.logprobs)
-        self.token_ids, self.logprobs = [], []
+        self.token_ids.clear()
+        self.logprobs.clear()
         return taken
 
 
@@ -61,7 +62,8 @@ class Answer:
         self._wants_logprobs = sampling.logprobs is not None
         self._router = ReasoningRouter(opening.reasoning_open, opening.reasoning_close, opened=opening.is_reasoning)
         self._pending = _Pending()
-        self._sampled: list[int] = []
+        self._sampled = Sampled(opening, vocabulary, is_read=bool(sampling.skip_special_tokens))
+        self._held = ""  # until the end: what `Sampled` is told there
 
     def push(self, chunk: Chunk) -> list[Event]:
         """The events this chunk makes; the last of an answer is its `Finished`."""
@@ -91,11 +93,22 @@ class Answer:
             return self._stops.hit or token_id
         if self._router.channel == "reasoning":
             self.reasoning_tokens += 1
-        self._sampled.append(token_id)
-        for piece in self._detokenizer.push(token_id):
-            if piece.control is None and not self._owed and not self._stop_strings and self._router.is_plain:
-                events.append(self._delta(piece.text))  # most tokens, and the way below is long
-                continue
+        text = self._detokenizer.read(token_id)
+        if text is None:
+            return self._take_control(token_id, events)
+        self._sampled.add(token_id, text)
+        if not text:
+            return None
+        if not self._owed and not self._stop_strings and self._router.is_plain:
+            events.append(self._delta(text))  # most tokens, and the way below is long
+            return None
+        self._show(self._without_owed(text), events)
+        return self._stops.hit
+
+    def _take_control(self, token_id: int, events: list[Event]) -> str | None:
+        pieces = self._detokenizer.push(token_id)
+        self._sampled.add_control(token_id, "".join(piece.text for piece in pieces if piece.control is None))
+        for piece in pieces:
             self._route(piece, events)
             if self._stops.hit is not None:
                 return self._stops.hit
@@ -145,6 +158,7 @@ class Answer:
 
     def _flush(self, events: list[Event]) -> None:
         for piece in self._detokenizer.flush():
+            self._held += piece.text
             self._route(piece, events)
         if self._stops.hit is None:
             self._emit(self._stops.flush(), None, events)
@@ -158,7 +172,7 @@ class Answer:
             stopped_by=stopped_by,
             token_ids=token_ids,
             logprobs=logprobs,
-            sampled=() if isinstance(stopped_by, str) else self._runs(),
+            sampled=() if isinstance(stopped_by, str) else self._sampled.runs(self._held),
             usage=Usage(
                 prompt_tokens=self._opening.prompt_tokens,
                 completion_tokens=self.completion_tokens,
@@ -166,20 +180,3 @@ class Answer:
                 reasoning_tokens=self.reasoning_tokens,
             ),
         )
-
-    def _runs(self) -> tuple[SampledRun, ...]:
-        """The sampled ids between control tokens, each with the text that stands for it in a prompt."""
-        runs: list[SampledRun] = []
-        opener, ids, text = self._opening.opener, list(self._opening.tail_ids), self._opening.tail
-        reader = Detokenizer(self._vocabulary, skip_special_tokens=True, spaces_between_special_tokens=False)
-        for token_id in self._sampled:
-            literal = self._vocabulary.control_ids.get(token_id)
-            text += "".join(piece.text for piece in reader.push(token_id) if piece.control is None)
-            if literal is None:
-                ids.append(token_id)
-                continue
-            runs.append(SampledRun(opener, text, tuple(ids)))
-            opener, ids, text = literal, [], ""
-        text += "".join(piece.text for piece in reader.flush())
-        runs.append(SampledRun(opener, text, tuple(ids)))
-        return tuple(run for run in runs if run.token_ids)

@@ -58,13 +58,19 @@ class Detokenizer:
 
         An id that is no token (a hole of the vocabulary, a padding row of the model) gives nothing.
         """
-        if token_id in self._control_ids:
+        text = self.read(token_id)
+        if text is None:
             return self._push_control(token_id)
+        return (Piece(text),) if text else ()
+
+    def read(self, token_id: int) -> str | None:
+        """What `push` gives for an id that is no control token; None for one that is, which only `push` reads."""
+        if token_id in self._control_ids:
+            return None
         text = self._reader.read(token_id)
-        if not text:
-            return ()
-        self._wants_space = False
-        return (Piece(text),)
+        if text:
+            self._wants_space = False
+        return text
 
     def flush(self) -> tuple[Piece, ...]:
         """What was held at the end of the answer: an incomplete character, as U+FFFD."""

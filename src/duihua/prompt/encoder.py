@@ -254,6 +254,8 @@ def _with_tools(spans: list[Span], start: int, end: int) -> list[Span]:
 def _common(left: Sequence[Message], right: Sequence[Message]) -> int:
     """How many messages two conversations share from the start; the same objects compare at once."""
     count = min(len(left), len(right))
+    if count and left[0] != right[0]:
+        return 0  # two conversations, mostly
     if left[:count] == right[:count]:
         return count
     return next(i for i in range(count) if left[i] is not right[i] and left[i] != right[i])
