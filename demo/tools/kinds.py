@@ -72,6 +72,7 @@ class Kind:
     near: tuple[str, ...] = ()  # kinds that are easily taken for this one
     covers: tuple[str, ...] = ()  # kinds whose requests this one could serve, too
     takes: str | None = None  # the slot that may be filled by what the call before gave
+    is_own: bool = False  # the demo does it without a tool, too, as far as it goes
 
     @property
     def required(self) -> frozenset[str]:
@@ -139,6 +140,7 @@ def _kind(id_: str, row: Mapping[str, Any]) -> Kind:
         tuple(row.get("near", "").split()),
         tuple(row.get("covers", "").split()),
         row.get("takes"),
+        row.get("own", False),
     )
 
 

@@ -23,7 +23,7 @@ class Link:
 def links(first: Kind, second: Kind, lang: Lang, *, held: bool) -> Iterator[Link]:
     """Every way to go on."""
     for line in second.wording[lang].chains.side(held=held):
-        for slot in second.required - slots_of(line):
+        for slot in sorted(second.required - slots_of(line)):
             yield from (Link(line, slot, r) for r in first.results if _fits(r, second.param(slot).draws))
 
 

@@ -106,7 +106,7 @@ def at_once(scene: Scene, bench: Bench) -> ToolTurn:
     twice = tool.kind.wording[scene.lang].twice.side(held=scene.held)
     if twice and scene.rng.random() < 0.6:
         line = scene.rng.choice(twice)
-        values = {slot: _draw(scene, tool, slot) for slot in tool.kind.required}
+        values = {slot: _draw(scene, tool, slot) for slot in sorted(tool.kind.required)}
         more = {slot: _draw(scene, tool, slot, unlike=values[slot]) for slot in values if f"{slot}2" in slots_of(line)}
         typed = _typed(scene, line, {**values, **{f"{slot}2": value for slot, value in more.items()}})
         done = (_exchange(scene, tool, values), _exchange(scene, tool, {**values, **more}))
@@ -134,7 +134,7 @@ def asking(scene: Scene, bench: Bench) -> tuple[ToolTurn, ToolTurn]:
     tools = [(tool, tool.partial(scene.lang, held=scene.held)) for tool in bench.tools]
     tool, lines = scene.rng.choice([(tool, lines) for tool, lines in tools if lines])
     line = scene.rng.choice(lines)
-    values = {slot: _draw(scene, tool, slot) for slot in slots_of(line)}
+    values = {slot: _draw(scene, tool, slot) for slot in sorted(slots_of(line))}
     (missing,) = tool.kind.required - values.keys()
     param, value = tool.kind.param(missing), _draw(scene, tool, missing)
     question = scene.rng.choice(param.questions[scene.lang])
@@ -164,7 +164,7 @@ def _absent(scene: Scene, bench: Bench) -> Kind:
             kind = draw_kind(rng, held=scene.held, beside=rng.choice(invented) if rng.random() < 0.5 else None)
         else:
             kind = rng.choice(near if near and rng.random() < 0.5 else list(kinds.values()))
-        if not bench.serves(kind):
+        if not kind.is_own and not bench.serves(kind):
             return kind
     raise ValueError("every kind is on the bench")
 

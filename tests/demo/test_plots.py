@@ -1,7 +1,11 @@
 """Dialogues: what is remembered is what was told, and nothing of the exams' material is in them."""
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -16,6 +20,7 @@ from demo.split import held_pair, held_phrasing, held_value
 from demo.turns import Dialogue, Turn
 
 DIALOGUES = 1500
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -133,3 +138,24 @@ def test_what_is_typed_in_training_is_no_wording_that_is_held_out(lang: Lang):
 
 def plain_text(line: str) -> str:
     return line.casefold().strip().rstrip(".!?。！？~ ")
+
+
+def test_what_is_written_does_not_hang_on_the_order_of_sets():
+    """Python draws that anew in each process, and the processes of an exam must write the same cases."""
+    program = (
+        "from random import Random; from demo.exams import write_cases; from demo.plots import write_dialogue\n"
+        "print([write_dialogue(Random(f'order {i}')) for i in range(400)])\n"
+        "print([(case.exam, case.steps[-1].user, case.tools) for case in write_cases(Random(1), 8)])"
+    )
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            check=True,
+        )
+        for seed in ("1", "2")
+    ]
+    assert runs[0].stdout == runs[1].stdout
+    assert len(runs[0].stdout) > 100_000
