@@ -25,7 +25,7 @@ TOLD: dict[str, tuple[Any, str, Any]] = {
     "tensor_parallel_size": (2, "tensor_parallel_size", 2),
     "pipeline_parallel_size": (2, "pipeline_parallel_size", 2),
     "data_parallel_size": (2, "data_parallel_size", 2),
-    "distributed_executor_backend": ("ray", "distributed_executor_backend", "ray"),
+    "distributed_executor_backend": ("mp", "distributed_executor_backend", "mp"),
     "quantization": ("fp8", "quantization", "fp8"),
     "eager": (True, "enforce_eager", True),
     "prefix_caching": (False, "enable_prefix_caching", False),
@@ -63,6 +63,12 @@ def test_what_is_not_said_is_left_to_vllm_or_a_default_of_the_machine(checkpoint
         assert args[TOLD[name][1]] == 1024 * (8 * 512 + 8 * 128)
     else:
         assert args.get(TOLD[name][1]) == ours.get(name)
+
+
+def test_ray_is_refused_by_name_where_vllm_does_not_run_it(checkpoint: Checkpoints) -> None:
+    """vLLM's CPU build says "current platform cpu does not support ray" once its process has started."""
+    with pytest.raises(ConfigError, match="ray cannot be used: vLLM does not run ray on cpu"):
+        engine_args(checkpoint("qwen3"), EngineSettings(distributed_executor_backend="ray"))
 
 
 def test_every_argument_is_one_of_vllms(checkpoint: Checkpoints) -> None:

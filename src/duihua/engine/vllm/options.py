@@ -86,6 +86,11 @@ def engine_args(path: Path, settings: EngineSettings) -> dict[str, Any]:
 
     on_cpu = current_platform.is_cpu()
     _refuse_foreign(settings, on_cpu=on_cpu)
+    if settings.distributed_executor_backend == "ray" and not current_platform.ray_device_key:  # as vLLM itself does
+        where = current_platform.device_name
+        raise ConfigError(
+            f"--distributed-executor-backend ray cannot be used: vLLM does not run ray on {where}; say mp"
+        )
     plain = (name for name in _NAMES if name not in _WORKED_OUT)
     said = {_NAMES[name]: value for name in plain if (value := getattr(settings, name)) is not None}
     args = {
