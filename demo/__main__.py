@@ -50,6 +50,7 @@ def main() -> None:
         muon_rate=args.muon_rate,
     )
     train(model, corpus, settings, device, writer.take)
+    writer.close()
     tell(f"{sum(p.numel() for p in model.parameters()):,} parameters trained")
     if rank == 0:
         export(model, tokenizer, args.out / "demo")

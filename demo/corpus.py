@@ -141,15 +141,13 @@ class CorpusWriter:
         self, tokenizer: Tokenizer, seed: str, count: int, workers: int, write: Writer = write_dialogue
     ) -> None:
         text, size = tokenizer.to_str(), min(_SHARD, -(-count // workers))
-        pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+        self._pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
         jobs: list[_Job] = [(text, write, seed, first, min(size, count - first)) for first in range(0, count, size)]
-        self._waiting = deque(pool.submit(_shard, job) for job in jobs)
-        pool.shutdown(wait=False)
+        self._waiting = deque(self._pool.submit(_shard, job) for job in jobs)
 
-    @property
-    def done(self) -> bool:
-        """Whether everything was taken."""
-        return not self._waiting
+    def close(self) -> None:
+        """Give up what is not being written yet."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def take(self, least: float = 0.0) -> dict[int, Bucket]:
         """Buckets by width of what is written and was not taken yet, in order.
