@@ -27,7 +27,9 @@ def runs(ids: list[int], *, is_read: bool) -> tuple[SampledRun, ...]:
             kept.add_control(token_id, held)
         else:
             kept.add(token_id, text)
-    return kept.runs("".join(piece.text for piece in reader.flush()))
+    for piece in reader.flush():
+        kept.add_held(piece.text)
+    return kept.runs()
 
 
 @given(st.lists(st.integers(0, VOCABULARY.size - 1), max_size=30))

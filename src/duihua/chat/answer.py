@@ -63,7 +63,6 @@ class Answer:
         self._router = ReasoningRouter(opening.reasoning_open, opening.reasoning_close, opened=opening.is_reasoning)
         self._pending = _Pending()
         self._sampled = Sampled(opening, vocabulary, is_read=bool(sampling.skip_special_tokens))
-        self._held = ""  # until the end: what `Sampled` is told there
 
     def push(self, chunk: Chunk) -> list[Event]:
         """The events this chunk makes; the last of an answer is its `Finished`."""
@@ -158,7 +157,7 @@ class Answer:
 
     def _flush(self, events: list[Event]) -> None:
         for piece in self._detokenizer.flush():
-            self._held += piece.text
+            self._sampled.add_held(piece.text)
             self._route(piece, events)
         if self._stops.hit is None:
             self._emit(self._stops.flush(), None, events)
@@ -172,7 +171,7 @@ class Answer:
             stopped_by=stopped_by,
             token_ids=token_ids,
             logprobs=logprobs,
-            sampled=() if isinstance(stopped_by, str) else self._sampled.runs(self._held),
+            sampled=() if isinstance(stopped_by, str) else self._sampled.runs(),
             usage=Usage(
                 prompt_tokens=self._opening.prompt_tokens,
                 completion_tokens=self.completion_tokens,

@@ -203,12 +203,7 @@ class Chat:
             self._answer(answer, decoding, prompt, options, report)
             for answer, decoding in zip(answers, decodings, strict=True)
         ]
-        if count == 1:
-            events = streams[0]
-        elif count == wanted:
-            events = in_turn(streams)
-        else:
-            events = best(streams, answers, wanted)
+        events = in_turn(streams) if count == wanted else best(streams, answers, wanted)
         async with aclosing(events):
             async for event in events:
                 yield event

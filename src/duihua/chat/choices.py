@@ -13,11 +13,15 @@ from duihua.events import Event, TurnStarted
 __all__ = ["best", "in_turn"]
 
 
-async def in_turn(streams: Sequence[AsyncGenerator[Event]]) -> AsyncGenerator[Event]:
+def in_turn(streams: Sequence[AsyncGenerator[Event]]) -> AsyncGenerator[Event]:
     """The events of all streams as they come, after the `TurnStarted` of the first, which knows most.
 
     Closing closes every stream; the first error of one ends them all.
     """
+    return streams[0] if len(streams) == 1 else _in_turn(streams)
+
+
+async def _in_turn(streams: Sequence[AsyncGenerator[Event]]) -> AsyncGenerator[Event]:
     early: list[Event] | None = []
     async with aclosing(_together(streams)) as together:
         async for number, event in together:
@@ -35,11 +39,6 @@ async def in_turn(streams: Sequence[AsyncGenerator[Event]]) -> AsyncGenerator[Ev
 
 async def _together(streams: Sequence[AsyncGenerator[Event]]) -> AsyncGenerator[tuple[int, Event]]:
     """(number of the stream, event) of all streams as they come."""
-    if len(streams) == 1:
-        async with aclosing(streams[0]):
-            async for event in streams[0]:
-                yield 0, event
-        return
     queue: asyncio.Queue[tuple[int, Event | BaseException | None]] = asyncio.Queue()
     tasks = [asyncio.create_task(_pour(number, stream, queue)) for number, stream in enumerate(streams)]
     running = len(tasks)

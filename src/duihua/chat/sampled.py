@@ -41,11 +41,15 @@ class Sampled:
         self._end(text)
         self._opener = self._control_ids[token_id]
 
-    def runs(self, text: str) -> tuple[SampledRun, ...]:
-        """The stretches, at the answer's end; the text is what was still held."""
-        if self._reader is not None:
-            text = "".join(piece.text for piece in self._reader.flush())
-        self._end(text)
+    def add_held(self, text: str) -> None:
+        """What had been held shows at the answer's end."""
+        if self._reader is None:
+            self._texts.append(text)
+
+    def runs(self) -> tuple[SampledRun, ...]:
+        """The stretches, at the answer's end."""
+        held = () if self._reader is None else self._reader.flush()
+        self._end("".join(piece.text for piece in held))
         return tuple(run for run in self._runs if run.token_ids)
 
     def _end(self, text: str) -> None:
