@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import multiprocessing.spawn
 import os
@@ -14,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from duihua.engine.vllm.processes import Children, starting, usable_log
+from duihua.engine.vllm.processes import Children, import_quietly, starting, usable_log
 from engine.vllm.stage import family_of
 
 
@@ -48,6 +49,20 @@ def test_a_process_leads_its_group_and_writes_into_the_log(tmp_path: Path, capfd
     finally:
         children.kill()
     assert not family_of([leader])
+
+
+def test_an_engine_that_starts_again_logs_each_message_once(tmp_path: Path) -> None:
+    log, logger = tmp_path / "engine.log", logging.getLogger("vllm")
+    before = list(logger.handlers)
+    try:
+        import_quietly(log)
+        import_quietly(log)
+        logger.error("said once")
+    finally:
+        for handler in [each for each in logger.handlers if each not in before]:
+            logger.removeHandler(handler)
+            handler.close()
+    assert log.read_text("utf-8").count("said once") == 1
 
 
 def test_what_was_set_for_a_start_is_as_before(tmp_path: Path) -> None:

@@ -58,9 +58,12 @@ def _remove_oldest(log: Path) -> None:
 
 def import_quietly(log: Path) -> None:
     """Import vLLM with its messages going to the log, not to the terminal."""
-    logger, handler = logging.getLogger("vllm"), logging.FileHandler(log, encoding="utf-8")
-    handler.setFormatter(logging.Formatter(_FORMAT))
-    logger.addHandler(handler)  # until vLLM reads its configuration, late in its import
+    logger = logging.getLogger("vllm")
+    written = [each.baseFilename for each in logger.handlers if isinstance(each, logging.FileHandler)]
+    if str(log.absolute()) not in written:  # an engine that starts again has it
+        handler = logging.FileHandler(log, encoding="utf-8")
+        handler.setFormatter(logging.Formatter(_FORMAT))
+        logger.addHandler(handler)  # until vLLM reads its configuration, late in its import
     logger.propagate = False
     with _logging_to(log), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations among its own libraries
