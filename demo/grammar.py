@@ -72,6 +72,12 @@ def widened(line: str, lang: Lang, section: str = "") -> str:
     return f"[{'|' * len(before)}{'|'.join(words + gap for words in before)}]{line}"
 
 
+def unopened(line: str, lang: Lang) -> str:
+    """The line without the small words that `widened` put before it."""
+    openers = [words for kind in _BEFORE.values() for words in kind[lang] if line.startswith(words)]
+    return line.removeprefix(openers[0]).lstrip() if openers else line
+
+
 def wording(line: str, rng: Random, *, held: bool) -> str | None:
     """One wording of a line, of training or of the quarter kept out of it; None where there seems to be none."""
     if "[" not in line:

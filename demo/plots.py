@@ -161,7 +161,7 @@ _PLOTS: Final[Mapping[Callable[[Scene, float], list[Turn]], float]] = {
     _story: 6,
     _long: 6,
 }
-_TOOLS: Final = 0.27  # of all dialogues offer tools
+_TOOLS: Final = 0.42  # of all dialogues offer tools
 
 
 def write_dialogue(rng: Random, voice: Voice | None = None) -> Dialogue:

@@ -9,8 +9,8 @@ from demo.turns import ToolSchema, Turn
 
 Use = Callable[[Scene, Bench], ToolTurn]
 # Each way to use tools and how often it comes; two turns go into `asking`.
-_USES: Final[dict[Use, float]] = {one: 5.0, in_a_row: 2.2, at_once: 2.2, failing: 1.2, unfit: 1.4}
-_ASKING: Final = 0.08
+_USES: Final[dict[Use, float]] = {one: 5.0, in_a_row: 2.2, at_once: 2.2, failing: 2.0, unfit: 2.0}
+_ASKING: Final = 0.12
 
 
 def write_tool_turns(scene: Scene) -> tuple[tuple[ToolSchema, ...], list[list[Turn]]]:

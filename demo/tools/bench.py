@@ -9,13 +9,14 @@ from typing import Any, Final
 from demo.grammar import Lang
 from demo.tools.kinds import CHINESE, Kind, Param, load_kinds, slots_of
 from demo.tools.links import linked
-from demo.tools.procedural import draw_kind, made_up
+from demo.tools.procedural import draw_kind, made_up, opaque
 from demo.tools.values import Value, draw_options
 from demo.turns import Call, ToolSchema
 from demo.words import ENGLISH
 
 LONGEST: Final = 900  # characters of all schemas of a bench
-_RENAMED: Final = 0.5  # of the kinds that are written down
+_NATURAL: Final = 0.4  # of the kinds that are written down bear one of their names in training,
+_AFFIXED: Final = 0.3  # and so many one of them with something more; the names of the others tell nothing
 _OTHER: Final[dict[Lang, Lang]] = {"en": "zh", "zh": "en"}
 _TYPES: Final = {"int": "integer", "number": "number", "switch": "boolean", "words": "array"}
 
@@ -92,24 +93,24 @@ def _kinds(rng: Random, lang: Lang, count: int, held: bool, chained: bool) -> li
     if chained:
         kinds.append(rng.choice(_after(first)))
     elif count > 1 and rng.random() < 0.7:
-        kinds += _company(rng, first, held)
+        kinds += _company(rng, lang, first, held)
     for _ in range(40):  # a bench may stay smaller where the kinds clash
         if len(kinds) >= count:
             break
-        kind = _any_kind(rng, invented, held)
+        kind = _any_kind(rng, lang, invented, held)
         if all(kind.id != other.id and not _clash(kind, other) for other in kinds):
             kinds.append(kind)
     return kinds
 
 
-def _any_kind(rng: Random, invented: float, held: bool) -> Kind:
-    return draw_kind(rng, held=held) if rng.random() < invented else rng.choice(list(load_kinds().values()))
+def _any_kind(rng: Random, lang: Lang, invented: float, held: bool) -> Kind:
+    return draw_kind(rng, lang, held=held) if rng.random() < invented else rng.choice(list(load_kinds().values()))
 
 
 def _first(rng: Random, lang: Lang, invented: float, held: bool, chained: bool) -> Kind:
     """A kind that may be asked for in part, and that gives something where another is to follow."""
     while True:
-        kind = _any_kind(rng, invented, held)
+        kind = _any_kind(rng, lang, invented, held)
         if kind.wording[lang].partial.side(held=held) and (not chained or _after(kind)):
             return kind
 
@@ -120,10 +121,10 @@ def _after(first: Kind) -> list[Kind]:
     return [kind for kind in kinds if kind.id != first.id and not _clash(kind, first) and linked(first, kind)]
 
 
-def _company(rng: Random, first: Kind, held: bool) -> list[Kind]:
+def _company(rng: Random, lang: Lang, first: Kind, held: bool) -> list[Kind]:
     kinds = load_kinds()
     if first.id not in kinds:
-        return [draw_kind(rng, held=held, beside=first)] if rng.random() < 0.6 else []
+        return [draw_kind(rng, lang, held=held, beside=first)] if rng.random() < 0.6 else []
     near = [kinds[id_] for id_ in first.near if not _clash(kinds[id_], first)]
     return [rng.choice(near)] if near else []
 
@@ -160,12 +161,16 @@ def offer(kind: Kind, rng: Random, lang: Lang, *, held: bool) -> Tool:
 
 
 def _name(kind: Kind, rng: Random, held: bool) -> str:
-    """One of the kind's names; in training often with a word or syllables of another, so that names are read."""
+    """One of the kind's names; in training often another, so that names are copied and descriptions read."""
     name = rng.choice(kind.names.side(held=held))
-    if held or kind.id not in load_kinds() or rng.random() > _RENAMED:
+    if held or kind.id not in load_kinds() or (roll := rng.random()) < _NATURAL:
         return name
-    word = made_up(rng) if rng.random() < 0.3 else rng.choice(ENGLISH.nouns)
-    return rng.choice(("{0}_{1}", "{1}_{0}", "{0}__{1}", "{0}_{2}", "{2}_{0}")).format(word, name, name.split("_")[0])
+    if roll < _NATURAL + _AFFIXED:
+        word = made_up(rng) if rng.random() < 0.3 else rng.choice(ENGLISH.nouns)
+        forms = ("{0}_{1}", "{1}_{0}", "{0}__{1}", "{0}_{2}", "{2}_{0}")
+        return rng.choice(forms).format(word, name, name.split("_")[0])
+    verb, noun, other = rng.choice(ENGLISH.verbs), rng.choice(ENGLISH.nouns), rng.choice(ENGLISH.nouns)
+    return rng.choice((opaque(rng, held=held), made_up(rng), f"{verb}_{noun}", f"{noun}_{other}", f"{noun}_or_{other}"))
 
 
 def _styled(name: str, rng: Random) -> str:

@@ -11,6 +11,7 @@ from demo.grammar import LANGS, Lang
 from demo.split import held_value
 from demo.tools.kinds import Kind, Param, Result, Split, Wording, pair_of, slots_of, split_wordings
 from demo.tools.values import lines_of, pool, read_table
+from demo.words import CHINESE, ENGLISH, gb2312_chars
 
 _LINES: Final = 6  # wordings of each sort that one made-up tool is asked for with
 _SYLLABLES: Final = (
@@ -24,34 +25,53 @@ class _Word:
 
     en: str
     zh: str
+    name: str = ""  # of what is in no alphabet
 
     @property
     def slug(self) -> str:
-        return re.sub(r"\W+", "_", self.en.casefold())
+        return self.name or re.sub(r"\W+", "_", self.en.casefold())
 
     def in_lang(self, lang: Lang) -> str:
         return self.en if lang == "en" else self.zh
 
 
-def draw_kind(rng: Random, *, held: bool, beside: Kind | None = None) -> Kind:
-    """A kind nobody wrote down; `beside` one of the same family, taking the same."""
+def draw_kind(rng: Random, lang: Lang, *, held: bool, beside: Kind | None = None) -> Kind:
+    """A kind nobody wrote down, to be asked for in this language; `beside` one of the same family, taking the same."""
     families = list(read_table("procedural"))
     family = beside.id.split()[0] if beside is not None else rng.choices(families, (5, 2, 2, 2))[0]
     while True:
-        kind = _kind(rng, family, _noun(rng, family, held), held, beside)
+        kind = _kind(rng, family, _noun(rng, lang, family, held), held, beside, lang)
         if beside is None or kind.id != beside.id:
             return kind
 
 
-def _noun(rng: Random, family: str, held: bool) -> _Word:
-    """A noun, one in four of them made up; of the third kept out of training where `held`."""
+def _noun(rng: Random, lang: Lang, family: str, held: bool) -> _Word:
+    """A noun, one in four of them made up; of the third kept out of training where `held`.
+
+    In training as many again are put together, so that no list of nouns can be learnt.
+    """
     while True:
-        if rng.random() < 0.25:
+        roll = rng.random()
+        if roll < 0.25:
             found = _Word(word := made_up(rng), word)
+        elif roll < 0.55 and not held:
+            found = _put_together(rng, lang, family)
         else:
             found = _Word(*rng.choice(pool(f"{family}_nouns")))
         if held_value("tool noun", found.en) == held:
             return found
+
+
+def _put_together(rng: Random, lang: Lang, family: str) -> _Word:
+    """A noun of two words, or in Chinese of any characters: the same in both languages, for the other has no word."""
+    en, zh = rng.choice(pool(f"{family}_nouns"))
+    if lang == "en":
+        head = en.split()[-1] if rng.random() < 0.7 or family == "tally" else rng.choice(ENGLISH.nouns)
+        found = f"{rng.choice((*ENGLISH.nouns, *ENGLISH.adjectives))} {head}"
+        return _Word(found, found)
+    first = "".join(rng.choices(gb2312_chars(1), k=2)) if rng.random() < 0.4 else rng.choice(CHINESE.nouns)
+    found = first + rng.choice((zh, zh, rng.choice(CHINESE.nouns), ""))
+    return _Word(found, found, made_up(rng))
 
 
 def made_up(rng: Random) -> str:
@@ -59,15 +79,14 @@ def made_up(rng: Random) -> str:
     return "".join(rng.choices(_SYLLABLES, k=rng.randint(2, 3))) + rng.choice(("", "", "n", "x", "l", "sh"))
 
 
-def _kind(rng: Random, family: str, noun: _Word, held: bool, beside: Kind | None) -> Kind:
+def _kind(rng: Random, family: str, noun: _Word, held: bool, beside: Kind | None, lang: Lang) -> Kind:
     table = read_table("procedural")[family]
     taken, draws, keys = _param(rng, table, beside)
     verb = _Word(*rng.choice(pool("verbs"))) if family == "act" else _Word("", "")
     names = (name.format(noun=noun.slug, verb=verb.slug, taken=taken.slug) for name in table["names"].split())
-    opaque = f"{rng.choice(('tool', 'fn', 'query', 'op', 'f'))}_{_number(rng, held)}"
-    name = opaque if rng.random() < 0.15 else rng.choice(list(names))
+    name = opaque(rng, held=held) if rng.random() < (0.15 if held else 0.35) else rng.choice(list(names))
     words = {"noun": noun, "verb": verb, "taken": taken}
-    extra = _extra(rng, noun, held) if family == "lookup" and rng.random() < 0.25 else None
+    extra = _extra(rng, lang, noun, held) if family == "lookup" and rng.random() < 0.25 else None
     results = _results(rng, noun, extra, table["gives"].split(", ")) if "gives" in table else ()
     return Kind(
         f"{family} {verb.en} {noun.en}".replace("  ", " "),
@@ -76,6 +95,11 @@ def _kind(rng: Random, family: str, noun: _Word, held: bool, beside: Kind | None
         results,
         {lang: _wording(rng, lang, family, words, extra) for lang in LANGS},
     )
+
+
+def opaque(rng: Random, *, held: bool) -> str:
+    """The name of a tool that tells nothing."""
+    return f"{rng.choice(('tool', 'fn', 'query', 'op', 'f'))}_{_number(rng, held)}"
 
 
 def _number(rng: Random, held: bool) -> int:
@@ -102,9 +126,9 @@ def _as_param(taken: _Word, draws: str, keys: tuple[str, ...]) -> Param:
     return Param("x", draws, keys, texts["about_x"], texts["ask_x"], texts["reply_x"])
 
 
-def _extra(rng: Random, noun: _Word, held: bool) -> _Word:
+def _extra(rng: Random, lang: Lang, noun: _Word, held: bool) -> _Word:
     """A second value that comes back with the first."""
-    while (found := _noun(rng, "lookup", held)) == noun:
+    while (found := _noun(rng, lang, "lookup", held)) == noun:
         pass
     return found
 

@@ -6,7 +6,7 @@ from functools import cache
 from random import Random
 from typing import Final, Protocol
 
-from demo.grammar import SLOT, Lang, choose, fill
+from demo.grammar import SLOT, Lang, choose, fill, unopened
 from demo.sentences import clause
 from demo.sloppy import soften
 from demo.tools.bench import Bench, Tool, offer
@@ -161,7 +161,8 @@ def _absent(scene: Scene, bench: Bench) -> Kind:
     near = [kinds[id_] for tool in bench.tools for id_ in tool.kind.near]
     for _ in range(200):
         if invented and rng.random() < 0.6:
-            kind = draw_kind(rng, held=scene.held, beside=rng.choice(invented) if rng.random() < 0.5 else None)
+            beside = rng.choice(invented) if rng.random() < 0.5 else None
+            kind = draw_kind(rng, scene.lang, held=scene.held, beside=beside)
         else:
             kind = rng.choice(near if near and rng.random() < 0.5 else list(kinds.values()))
         if not kind.is_own and not bench.serves(kind):
@@ -201,8 +202,9 @@ def _two(scene: Scene, bench: Bench) -> tuple[Request, Request]:
 def _joined(scene: Scene, how: str, a: Request, b: Request) -> tuple[str, Values]:
     """Two requests in one line; the slots of the second are told apart by a mark."""
     pattern = _line(scene, how)
-    first = a.line.rstrip(".?!。？！")
-    second = SLOT.sub(lambda match: f"{{b_{match[1]}}}", b.line)
+    first, second = (unopened(request.line, scene.lang) for request in (a, b))
+    first = first.rstrip(".?!。？！")
+    second = SLOT.sub(lambda match: f"{{b_{match[1]}}}", second)
     if not pattern.startswith("<a>"):
         first = _lowered(first)
     line = pattern.replace("<a>", first).replace("<b>", _lowered(second))

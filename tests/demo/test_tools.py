@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from demo.grammar import LANGS, Lang
+from demo.grammar import LANGS, Lang, unopened
 from demo.scene import Scene
 from demo.split import held_value
 from demo.tools import Bench, ToolTurn, asking, at_once, draw_bench, failing, in_a_row, judge, one, read_call, unfit
@@ -161,12 +161,38 @@ def test_held_values_are_never_trained(draws: str):
         )  # fmt: skip
 
 
-def test_made_up_kinds_of_training_and_of_the_exams_have_no_name_in_common():
+@pytest.mark.parametrize("lang", LANGS)
+def test_made_up_kinds_of_training_and_of_the_exams_have_no_name_in_common(lang: Lang):
     def names(held: bool) -> set[str]:
         rng = Random(5)
-        return {name for _ in range(800) for name in draw_kind(rng, held=held).names.trained}
+        return {name for _ in range(800) for name in draw_kind(rng, lang, held=held).names.trained}
 
     assert names(held=False).isdisjoint(names(held=True))
+
+
+@pytest.mark.parametrize("lang", LANGS)
+def test_what_a_made_up_kind_is_about_is_no_list_to_learn(lang: Lang):
+    rng = Random(6)
+    things = [draw_kind(rng, lang, held=False).wording[lang].thing for _ in range(2000)]
+    assert len(set(things)) > 1000
+
+
+def test_in_training_most_tools_bear_names_that_are_not_their_own_and_in_the_exams_none():
+    kind = load_kinds()["coin"]
+    own = {*kind.names.trained, *kind.names.held}
+
+    def share(held: bool) -> float:
+        names = [offer(kind, Random(seed), "en", held=held).schema["name"] for seed in range(400)]
+        return sum(name in own for name in names) / len(names)
+
+    assert share(held=False) < 0.5 < share(held=True)
+
+
+@pytest.mark.parametrize("lang", LANGS)
+def test_no_small_words_stand_inside_a_request_of_two(lang: Lang):
+    lines = [unopened(line, lang) for line in load_kinds()["coin"].wording[lang].asks.trained]
+    assert len(set(lines)) < len(load_kinds()["coin"].wording[lang].asks.trained)
+    assert not any(line.startswith(("Listen,", "OK then,", "跟你说，", "那个，")) for line in lines)
 
 
 def test_a_third_of_the_benches_are_made_up():
