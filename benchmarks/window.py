@@ -126,7 +126,8 @@ async def talk_past_the_window(chat: Chat, ruler: Ruler, arguments: argparse.Nam
     asked = 0
     while any(len(turns) < arguments.turns for turns in past.values()):
         for name, talk in talks.items():
-            turns = [await talk.turn(_question(number)) for number in range(asked, asked + arguments.block)]
+            numbers = range(asked, asked + arguments.block)
+            turns = [await talk.turn(_question(number, arguments.longer)) for number in numbers]
             past[name] += [turn for turn in turns if turn.is_past]
             print(f"{name:6} turn {asked:4}, ms: {' '.join(f'{turn.first_ms:.1f}' for turn in turns)}")
         asked += arguments.block
@@ -135,8 +136,8 @@ async def talk_past_the_window(chat: Chat, ruler: Ruler, arguments: argparse.Nam
     return {name: turns[: arguments.turns] for name, turns in past.items()}
 
 
-def _question(number: int) -> str:
-    return make_text(f"turn {number}", _WORDS[number % len(_WORDS)])
+def _question(number: int, longer: int) -> str:
+    return make_text(f"turn {number}", _WORDS[number % len(_WORDS)] * longer)
 
 
 def show(name: str, turns: Sequence[Turn]) -> None:
@@ -193,6 +194,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=60, help="past the window, of each side")
     parser.add_argument("--block", type=int, default=5, help="turns of one side before the other's")
     parser.add_argument("--answer-tokens", type=int, default=96)
+    parser.add_argument("--longer", type=int, default=1, metavar="TIMES", help="words of a question, times as many")
     add_model_flags(parser, geometry="27M", context_window=4096)
     arguments = parser.parse_args()
     with also_written(arguments.out), tempfile.TemporaryDirectory() as directory:
