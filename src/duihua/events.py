@@ -85,6 +85,7 @@ class TurnStarted:
     prompt_tokens: int
     cached_tokens: int
     window: WindowReport
+    token_ids: tuple[int, ...] = field(default=(), repr=False)  # the prompt's
     prompt_logprobs: tuple[TokenLogprobs | None, ...] | None = None
 
 

@@ -13,11 +13,11 @@ from types import MappingProxyType
 
 from duihua.chat.answer import Answer
 from duihua.chat.choices import best, in_turn
-from duihua.chat.protocol import Explanation, ModelInfo, Part, TurnOptions
+from duihua.chat.protocol import Burst, Explanation, ModelInfo, Part, TurnOptions
 from duihua.checkpoint.adapters import Adapter
 from duihua.engine.protocol import Engine
 from duihua.errors import ContextOverflow, InvalidMessages, InvalidParameter
-from duihua.events import Event, Finished, TurnFinished, TurnStarted, Usage, WindowReport
+from duihua.events import Event, TurnFinished, TurnStarted, Usage, WindowReport
 from duihua.messages import Message, check_order
 from duihua.prompt.encoder import PromptEncoder
 from duihua.prompt.layout import RenderOptions
@@ -82,6 +82,15 @@ class Chat:
         self, messages: Sequence[Message], sampling: Sampling = Sampling(), options: TurnOptions = TurnOptions()
     ) -> AsyncGenerator[Event]:
         """See `ChatService.stream`."""
+        async with aclosing(self.bursts(messages, sampling, options)) as bursts:
+            async for burst in bursts:
+                for event in burst:
+                    yield event
+
+    async def bursts(
+        self, messages: Sequence[Message], sampling: Sampling = Sampling(), options: TurnOptions = TurnOptions()
+    ) -> AsyncGenerator[Burst]:
+        """See `ChatService.bursts`."""
         asked = sampling.max_tokens
         sampling = self._settled(sampling)
         check_order(messages)
@@ -91,9 +100,9 @@ class Chat:
         # A checkpoint's own max_new_tokens is a default: nobody asked for more than there is room for.
         report = fitted.report if asked is not None else replace(fitted.report, clamped_from=None)
         opening = opening_of(fitted.prompt, self._vocabulary, owed=self._encoder.owed, reasoning=self._stops.reasoning)
-        async with aclosing(self._turn(fitted.prompt, opening, sampling, options, report)) as events:
-            async for event in events:
-                yield event
+        async with aclosing(self._turn(fitted.prompt, opening, sampling, options, report)) as bursts:
+            async for burst in bursts:
+                yield burst
 
     async def complete(
         self, text: str, sampling: Sampling = Sampling(), options: TurnOptions = TurnOptions()
@@ -118,9 +127,10 @@ class Chat:
             clamped_from=asked if asked and asked > room else None,
         )
         opening = opening_of(prompt, self._vocabulary, reasoning=self._stops.reasoning)
-        async with aclosing(self._turn(prompt, opening, sampling, options, report)) as events:
-            async for event in events:
-                yield event
+        async with aclosing(self._turn(prompt, opening, sampling, options, report)) as bursts:
+            async for burst in bursts:
+                for event in burst:
+                    yield event
 
     def explain(
         self, messages: Sequence[Message], sampling: Sampling = Sampling(), options: TurnOptions = TurnOptions()
@@ -188,7 +198,7 @@ class Chat:
 
     async def _turn(
         self, prompt: Prompt, opening: Opening, sampling: Sampling, options: TurnOptions, report: WindowReport
-    ) -> AsyncGenerator[Event]:
+    ) -> AsyncGenerator[Burst]:
         wanted = sampling.n or 1
         count = max(wanted, sampling.best_of or wanted)
         room = report.max_tokens or 1
@@ -203,22 +213,22 @@ class Chat:
             self._answer(answer, decoding, prompt, options, report)
             for answer, decoding in zip(answers, decodings, strict=True)
         ]
-        events = in_turn(streams) if count == wanted else best(streams, answers, wanted)
-        async with aclosing(events):
-            async for event in events:
-                yield event
+        bursts = in_turn(streams) if count == wanted else best(streams, answers, wanted)
+        async with aclosing(bursts):
+            async for burst in bursts:
+                yield burst
         usage = Usage(
             prompt_tokens=opening.prompt_tokens,
             completion_tokens=sum(answer.completion_tokens for answer in answers),
             cached_tokens=answers[0].cached_tokens,
             reasoning_tokens=sum(answer.reasoning_tokens for answer in answers),
         )
-        yield TurnFinished(usage=usage, window=report)
+        yield [TurnFinished(usage=usage, window=report)]
 
     async def _answer(
         self, answer: Answer, decoding: Decoding, prompt: Prompt, options: TurnOptions, report: WindowReport
-    ) -> AsyncGenerator[Event]:
-        """One choice's events, each choice beginning with a `TurnStarted`."""
+    ) -> AsyncGenerator[Burst]:
+        """One choice's events, a burst for each chunk; the first begins with a `TurnStarted`."""
         request = GenerationRequest(
             request_id=f"{self._name}-{next(self._numbers)}",
             token_ids=prompt.token_ids,
@@ -230,18 +240,21 @@ class Chat:
         is_first = True
         async with aclosing(self._engine.generate(request)) as chunks:
             async for chunk in chunks:
+                burst = answer.push(chunk)
                 if is_first:
                     is_first = False
-                    yield TurnStarted(
+                    started = TurnStarted(
                         prompt_tokens=len(prompt.token_ids),
                         cached_tokens=chunk.cached_tokens or 0,
                         window=report,
+                        token_ids=prompt.token_ids,
                         prompt_logprobs=chunk.prompt_logprobs,
                     )
-                for event in answer.push(chunk):
-                    yield event
-                    if isinstance(event, Finished):
-                        return
+                    burst.insert(0, started)
+                if burst:
+                    yield burst
+                if answer.is_finished:
+                    return
 
     def _decoding(self, sampling: Sampling, room: int, choice: int, *, ranked: bool) -> Decoding:
         own = () if sampling.ignore_eos else self._stops.token_ids

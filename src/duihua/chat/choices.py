@@ -8,12 +8,13 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from duihua.chat.answer import Answer
-from duihua.events import Event, TurnStarted
+from duihua.chat.protocol import Burst
+from duihua.events import TurnStarted
 
 __all__ = ["best", "in_turn"]
 
 
-def in_turn(streams: Sequence[AsyncGenerator[Event]]) -> AsyncGenerator[Event]:
+def in_turn(streams: Sequence[AsyncGenerator[Burst]]) -> AsyncGenerator[Burst]:
     """The events of all streams as they come, after the `TurnStarted` of the first, which knows most.
 
     Closing closes every stream; the first error of one ends them all.
@@ -21,25 +22,24 @@ def in_turn(streams: Sequence[AsyncGenerator[Event]]) -> AsyncGenerator[Event]:
     return streams[0] if len(streams) == 1 else _in_turn(streams)
 
 
-async def _in_turn(streams: Sequence[AsyncGenerator[Event]]) -> AsyncGenerator[Event]:
-    early: list[Event] | None = []
+async def _in_turn(streams: Sequence[AsyncGenerator[Burst]]) -> AsyncGenerator[Burst]:
+    early: Burst | None = []
     async with aclosing(_together(streams)) as together:
-        async for number, event in together:
-            if isinstance(event, TurnStarted):
-                if number == 0 and early is not None:
-                    yield event
-                    for held in early:
-                        yield held
-                    early = None
-            elif early is None:
-                yield event
-            else:
-                early.append(event)
+        async for number, burst in together:
+            started = burst[0] if isinstance(burst[0], TurnStarted) else None
+            rest = burst[1:] if started is not None else burst
+            if number == 0 and started is not None and early is not None:
+                yield [started, *early, *rest]
+                early = None
+            elif early is not None:
+                early += rest
+            elif rest:
+                yield rest
 
 
-async def _together(streams: Sequence[AsyncGenerator[Event]]) -> AsyncGenerator[tuple[int, Event]]:
-    """(number of the stream, event) of all streams as they come."""
-    queue: asyncio.Queue[tuple[int, Event | BaseException | None]] = asyncio.Queue()
+async def _together(streams: Sequence[AsyncGenerator[Burst]]) -> AsyncGenerator[tuple[int, Burst]]:
+    """(number of the stream, burst) of all streams as they come."""
+    queue: asyncio.Queue[tuple[int, Burst | BaseException | None]] = asyncio.Queue()
     tasks = [asyncio.create_task(_pour(number, stream, queue)) for number, stream in enumerate(streams)]
     running = len(tasks)
     try:
@@ -58,30 +58,28 @@ async def _together(streams: Sequence[AsyncGenerator[Event]]) -> AsyncGenerator[
 
 
 async def best(
-    streams: Sequence[AsyncGenerator[Event]], answers: Sequence[Answer], count: int
-) -> AsyncGenerator[Event]:
+    streams: Sequence[AsyncGenerator[Burst]], answers: Sequence[Answer], count: int
+) -> AsyncGenerator[Burst]:
     """The events of the `count` answers with the highest mean log-probability, best first, once all are whole."""
-    events: list[Event] = []
+    events: Burst = []
     async with aclosing(in_turn(streams)) as together:
-        async for event in together:
-            if isinstance(event, TurnStarted):
-                yield event
-            else:
-                events.append(event)
+        async for burst in together:
+            if isinstance(burst[0], TurnStarted):
+                yield burst[:1]
+            events += [event for event in burst if not isinstance(event, TurnStarted)]
     ranked = sorted(answers, key=lambda answer: answer.logprob_sum / max(answer.completion_tokens, 1), reverse=True)
     for place, answer in enumerate(ranked[:count]):
-        for event in events:
-            if event.choice == answer.choice:  # pyright: ignore[reportAttributeAccessIssue]  only TurnStarted has none
-                yield replace(event, choice=place)
+        # Only TurnStarted and TurnFinished have no choice, and neither is among them.
+        yield [replace(event, choice=place) for event in events if getattr(event, "choice", None) == answer.choice]
 
 
 async def _pour(
-    number: int, stream: AsyncGenerator[Event], queue: asyncio.Queue[tuple[int, Event | BaseException | None]]
+    number: int, stream: AsyncGenerator[Burst], queue: asyncio.Queue[tuple[int, Burst | BaseException | None]]
 ) -> None:
     try:
         async with aclosing(stream):
-            async for event in stream:
-                queue.put_nowait((number, event))
+            async for burst in stream:
+                queue.put_nowait((number, burst))
     except Exception as error:  # noqa: BLE001  it travels to the reader
         queue.put_nowait((number, error))
     else:

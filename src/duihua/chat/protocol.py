@@ -15,7 +15,11 @@ from duihua.messages import Message
 from duihua.prompt.window import WindowPolicy
 from duihua.sampling import Sampling
 
-__all__ = ["ChatService", "Explanation", "ModelInfo", "Part", "TurnOptions"]
+__all__ = ["Burst", "ChatService", "Explanation", "ModelInfo", "Part", "TurnOptions"]
+
+
+Burst = list[Event]
+"""The events that came at once: what an engine's one step, or several when the reader was late, made certain."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +96,12 @@ class ChatService(Protocol):
             RequestError: before the first event.
             EngineError: before or between events.
         """
+        ...
+
+    def bursts(
+        self, messages: Sequence[Message], sampling: Sampling = ..., options: TurnOptions = ...
+    ) -> AsyncGenerator[Burst]:
+        """The same events as `stream`, those that came at once together: for a reader that writes them at once."""
         ...
 
     def complete(self, text: str, sampling: Sampling = ..., options: TurnOptions = ...) -> AsyncGenerator[Event]:
