@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
+from tokenizers import Tokenizer
+
 from duihua.chat.chat import Chat, Stops
 from duihua.chat.protocol import ModelInfo
 from duihua.checkpoint.adapters import read_adapter
@@ -39,8 +41,9 @@ def chat(
     *,
     stops: Sequence[str] = ("<|im_end|>",),
     reasoning: tuple[str, str] | None = None,
+    tokenizer: Tokenizer | None = None,
 ) -> Chat:
-    tokenizer = traits.tokenizer()
+    tokenizer = tokenizer or traits.tokenizer()
     encoder = PromptEncoder(tokenizer, None if template is None else ChatTemplate(template))
     return Chat(
         over,

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
 from chat.talk import Turnstile, chat, collect, engine, ids
 from duihua.chat.protocol import TurnOptions
@@ -19,17 +21,19 @@ from duihua.errors import (
     UnsupportedFeature,
 )
 from duihua.events import Event, Finished, ReasoningDelta, TextDelta, TurnFinished, TurnStarted
-from duihua.messages import Message
+from duihua.messages import Message, ToolCall
 from duihua.prompt.window import WindowPolicy
 from duihua.sampling import Sampling
 from prompt import traits
 
 ASK = [Message("user", "hello")]
+BEGUN = [*ASK, Message("assistant", "the wea")]
+GO_ON = TurnOptions(continue_final=True)
+THINK = ("<think>", "</think>")
 
 
 def answer(over: ScriptedEngine, template: str = traits.CHATML, **sampling: Any) -> list[Event]:
-    reasoning = ("<think>", "</think>")
-    return asyncio.run(collect(chat(over, template, reasoning=reasoning).stream(ASK, Sampling(**sampling))))
+    return asyncio.run(collect(chat(over, template, reasoning=THINK).stream(ASK, Sampling(**sampling))))
 
 
 def text_of(events: list[Event], choice: int = 0) -> str:
@@ -230,3 +234,101 @@ def test_an_explanation_gives_each_owner_its_tokens() -> None:
     assert sum(part.tokens for part in explained.parts) == len(explained.token_ids)
     assert "".join(part.text for part in explained.parts) == explained.text
     assert chat(engine()).count(ASK) == len(chat(engine()).explain(ASK).token_ids)
+
+
+def test_a_prompt_may_end_without_opening_an_answer() -> None:
+    over, ended = engine("\nhello"), TurnOptions(generation_prompt=False)
+    talk = chat(over, traits.GLM)
+    events = asyncio.run(collect(talk.stream(ASK, options=ended)))
+    prompt = tuple(ids("[gMASK]<sop><|user|>\nhello"))
+    assert over.requests[0].token_ids == prompt == talk.explain(ASK, options=ended).token_ids
+    assert talk.count(ASK, ended) == len(prompt) == finished(events).usage.prompt_tokens
+    assert text_of(events) == "\nhello"  # no answer was opened, so nothing is owed to it
+
+
+@pytest.mark.parametrize("generation_prompt", [True, False])
+def test_the_model_goes_on_inside_the_last_message(generation_prompt: bool) -> None:
+    over, options = engine("ther is nice<|im_end|>"), replace(GO_ON, generation_prompt=generation_prompt)
+    talk = chat(over)
+    events = asyncio.run(collect(talk.stream(BEGUN, options=options)))
+    prompt = tuple(ids("<|im_start|>user\nhello<|im_end|>\n<|im_start|>assistant\nthe wea"))
+    assert over.requests[0].token_ids == prompt
+    assert text_of(events) == "ther is nice"
+    assert finished(events).usage.prompt_tokens == talk.count(BEGUN, options) == len(prompt)
+    explained = talk.explain(BEGUN, options=options)
+    assert explained.token_ids == prompt
+    assert [(part.owner, part.role) for part in explained.parts] == [("message 0", "user"), ("message 1", "assistant")]
+
+
+def test_nothing_is_owed_to_an_answer_that_goes_on() -> None:
+    over = engine("\nhello")
+    events = asyncio.run(collect(chat(over, traits.GLM).stream(BEGUN, options=GO_ON)))
+    assert over.requests[0].token_ids == tuple(ids("[gMASK]<sop><|user|>\nhello<|assistant|>\nthe wea"))
+    assert text_of(events) == "\nhello"
+
+
+def test_an_answer_that_goes_on_is_not_thinking_whatever_tags_are_written_in_it() -> None:
+    opens = traits.CHATML.replace("assistant\n{% endif %}", "assistant\n<think>{% endif %}")
+    for content, reasoning in (("<think>hm", ""), ("the", "hm")):
+        messages = [*ASK, Message("assistant", content, reasoning=reasoning)]
+        for template in (opens, traits.THINKING):
+            talk = chat(engine("so <think>\nyes</think>no"), template, reasoning=THINK)
+            events = asyncio.run(collect(talk.stream(messages, options=GO_ON)))
+            assert text_of(events) == "so no"
+            assert "".join(event.text for event in events if isinstance(event, ReasoningDelta)) == "yes"
+
+
+@pytest.mark.parametrize("begun", ["the wea", "the <|assistant|>\nwea", ""])
+def test_what_was_gone_on_with_is_sampled_text_to_the_next_prompt(begun: str) -> None:
+    letters = [traits.tokenizer().get_vocab()[letter] for letter in "ther"]
+    over = ScriptedEngine([letters, ids("ok")])
+    talk = chat(over, traits.GLM)
+    events = asyncio.run(collect(talk.stream([*ASK, Message("assistant", begun)], options=GO_ON)))
+    (run,) = finished(events).sampled
+    assert (run.opener, run.text) == ("<|assistant|>", f"\n{begun}ther")
+    reply = Message("assistant", begun + text_of(events), sampled=(run,))
+    asyncio.run(collect(talk.stream([*ASK, reply, Message("user", "more")])))
+    first, second = (request.token_ids for request in over.requests)
+    if "<|assistant|>" not in begun:  # a text with a control literal in it is always read anew
+        assert second[: len(first) + 4] == (*first, *letters)
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_a_word_s_space_shows_where_an_answer_goes_on(shown: bool) -> None:
+    letters = {letter: number for number, letter in enumerate("▁abcdelhorstuwUSERAINT:\n?")}
+    tokenizer = Tokenizer(models.BPE(vocab=letters, merges=[], unk_token="?"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
+    tokenizer.decoder = decoders.Metaspace(prepend_scheme="first")
+    tokenizer.add_special_tokens([AddedToken("<|im_end|>", special=True, normalized=False)])
+    for begun, text in (("hello", " world"), ("", "world")):
+        over = ScriptedEngine([tokenizer.encode("▁world", add_special_tokens=False).ids])
+        stream = chat(over, traits.PLAIN, tokenizer=tokenizer).stream(
+            [*ASK, Message("assistant", begun)], Sampling(skip_special_tokens=shown), GO_ON
+        )
+        events = asyncio.run(collect(stream))
+        assert text_of(events) == finished(events).sampled[0].text == text
+
+
+def test_a_message_that_cannot_go_on_is_refused_before_anything_runs() -> None:
+    call = Message("assistant", "b", tool_calls=(ToolCall("1", "f", "{}"),))
+    for messages in (ASK, [*ASK, call]):
+        over = engine("a")
+        talk = chat(over)
+        with pytest.raises(InvalidMessages, match="continue_final") as caught:
+            asyncio.run(collect(talk.stream(messages, options=GO_ON)))
+        assert caught.value.index == len(messages) - 1
+        with pytest.raises(InvalidMessages, match="continue_final"):
+            talk.explain(messages, options=GO_ON)
+        with pytest.raises(InvalidMessages, match="continue_final"):
+            talk.count(messages, GO_ON)
+        assert not over.requests
+
+
+def test_a_turn_may_bound_its_prompt() -> None:
+    over = engine("fine")
+    history = [message for i in range(20) for message in (Message("user", f"{i} hello"), Message("assistant", "world"))]
+    options = TurnOptions(window=WindowPolicy(max_prompt_tokens=120))
+    events = asyncio.run(collect(chat(over).stream([*history, *ASK], options=options)))
+    assert isinstance(events[0], TurnStarted)
+    assert events[0].window.dropped_exchanges > 0
+    assert len(over.requests[0].token_ids) <= events[0].window.limit == 120

@@ -2,7 +2,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cache, partial
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
@@ -199,6 +199,23 @@ def test_only_the_first_space_of_the_answer_is_stripped():
     once = text_of(piece for i in ids for piece in decoder.push(i))
     again = text_of(piece for i in ids for piece in decoder.push(i))
     assert (once, again) == ("hello hello", " hello hello")
+
+
+@pytest.mark.parametrize("make", [byte_level, *OTHERS])
+@given(data=st.data())
+def test_an_answer_that_goes_on_with_a_text_reads_as_its_rest(make: Make, data: st.DataObject):
+    tokenizer = make()
+    ids = data.draw(text_ids(tokenizer).filter(bool))
+    split = data.draw(st.integers(1, len(ids)))
+    before, whole = text_of(pieces_of(detokenizer(tokenizer), ids[:split])), tokenizer.decode(ids, False)
+    assume(REPLACEMENT not in before)
+    going_on = Detokenizer(
+        Vocabulary(tokenizer),
+        skip_special_tokens=False,
+        spaces_between_special_tokens=False,
+        begun=ids[split - 1 : split],
+    )
+    assert before + text_of(pieces_of(going_on, ids[split:])) == whole
 
 
 def test_lone_bytes_are_not_held_for_ever():

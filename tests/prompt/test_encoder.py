@@ -1,10 +1,7 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from duihua.errors import InvalidMessages, UnsupportedFeature
 from duihua.messages import Message, SampledRun, ToolCall
@@ -12,29 +9,7 @@ from duihua.prompt.encoder import PromptEncoder
 from duihua.prompt.layout import RenderOptions
 from duihua.prompt.template import ChatTemplate
 from prompt import traits
-
-NOW = datetime(2026, 1, 2, tzinfo=UTC)
-CONTROL_IDS = frozenset(traits.tokenizer().get_added_tokens_decoder())
-
-words = st.text(alphabet=st.sampled_from("ab \n你好<|>/think.é🙂"), max_size=12).filter(
-    lambda text: not any(literal in text for literal in traits.LITERALS)
-)
-literals = st.sampled_from([*traits.LITERALS, "<|user", "er|>", "<", "|>", "\ue000", "\uf8ff", "\U000f0001"])
-texts = st.lists(words | literals, max_size=4).map("".join)
-
-
-def encoder(template: str) -> PromptEncoder:
-    return PromptEncoder(traits.tokenizer(), ChatTemplate(template))
-
-
-@st.composite
-def conversations(draw: st.DrawFn, contents: st.SearchStrategy[str] = texts) -> list[Message]:
-    messages = [Message("system", draw(contents))] if draw(st.booleans()) else []
-    for _ in range(draw(st.integers(1, 4))):
-        messages.append(Message("user", draw(contents)))
-        reasoning = draw(contents) if draw(st.booleans()) else ""
-        messages.append(Message("assistant", draw(contents), reasoning=reasoning))
-    return messages if draw(st.booleans()) else messages[:-1]
+from prompt.dialogues import ASKED, CONTROL_IDS, ENDED, GOES_ON, NOW, conversations, encoder, spans_text, words
 
 
 def test_a_prompt_without_literals_is_the_template_encoded_whole() -> None:
@@ -97,31 +72,34 @@ def test_every_id_has_one_owner(name: str, messages: list[Message]) -> None:
     assert all(0 <= owner < len(messages) for owner in owners)
 
 
+@pytest.mark.parametrize("options", [ASKED, ENDED, GOES_ON], ids=["asked", "ended", "goes on"])
 @pytest.mark.parametrize("name", traits.ALL)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(messages=conversations())
-def test_building_on_earlier_turns_gives_what_building_anew_gives(name: str, messages: list[Message]) -> None:
+def test_building_on_earlier_turns_gives_what_building_anew_gives(
+    name: str, options: RenderOptions, messages: list[Message]
+) -> None:
     made = encoder(traits.ALL[name])
     for end in range(1, len(messages) + 1):
         turn = messages[:end]
         try:
-            grown = made.encode(turn, RenderOptions(now=NOW))
+            grown = made.encode(turn, options)
         except InvalidMessages:
             continue
-        fresh = encoder(traits.ALL[name]).encode(turn, RenderOptions(now=NOW))
+        fresh = encoder(traits.ALL[name]).encode(turn, options)
         assert grown.token_ids == fresh.token_ids
         assert grown.text == fresh.text
         if name != "merged system":  # text that moves from message to message has no one right owner
             assert grown.spans == fresh.spans
 
 
-def spans_text(template: str, messages: list[Message]) -> list[tuple[object, str]]:
-    prompt = encoder(template).encode(messages, RenderOptions(now=NOW))
-    decode = traits.tokenizer().decode
-    return [
-        (span.owner, decode(prompt.token_ids[span.start : span.end], skip_special_tokens=False))
-        for span in prompt.spans
-    ]
+def test_a_text_that_ends_without_a_control_token_is_not_built_on_from_there() -> None:
+    made = encoder("{% for m in messages %}{{ m.content }}{% endfor %}")
+    messages = [Message("user", "the "), Message("assistant", "wea"), Message("user", "ther")]
+    made.encode(messages[:2], ENDED)
+    prompt = made.encode(messages, ENDED)
+    assert prompt.text == "the weather"
+    assert list(prompt.token_ids) == traits.tokenizer().encode("the weather", add_special_tokens=False).ids
 
 
 def test_spans_give_each_message_its_own_header_and_close() -> None:

@@ -66,6 +66,15 @@ def test_where_pieces_do_not_stand_alone_the_whole_text_is_encoded() -> None:
     assert list(made.token_ids) == tokenizer.encode("x<|user|>a b", add_special_tokens=False).ids
 
 
+def test_there_a_prompt_is_not_put_together_from_an_earlier_one() -> None:
+    tokenizer = whole_text_only()
+    made = PromptEncoder(tokenizer, ChatTemplate("{% for m in messages %}{{ m.role }}: {{ m.content }} {% endfor %}"))
+    talk = [Message("user", "a b"), Message("assistant", "c"), Message("user", "d"), Message("assistant", "e")]
+    for count in range(1, len(talk) + 1):
+        prompt = made.encode(talk[:count])
+        assert list(prompt.token_ids) == tokenizer.encode(prompt.text, add_special_tokens=False).ids
+
+
 def test_there_a_typed_control_token_is_refused_by_its_name() -> None:
     made = PromptEncoder(whole_text_only(), ChatTemplate("x" + TEMPLATE))
     with pytest.raises(InvalidMessages, match=r"'<\|user\|>'"):

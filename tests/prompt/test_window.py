@@ -18,6 +18,7 @@ from prompt import traits
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 OPTIONS = RenderOptions(now=NOW)
+GOES_ON = RenderOptions(now=NOW, continue_final=True)
 DROP = WindowPolicy()
 ERROR = WindowPolicy(overflow="error")
 WORDS = ["hello", "world", "the", "weather", "is", "nice", "today", "你好", "今天", "天气", "不错"]
@@ -210,7 +211,111 @@ def test_an_input_bound_of_the_checkpoint_is_kept() -> None:
     assert report.prompt_tokens <= 300
 
 
-@pytest.mark.parametrize(("name", "value"), [("overflow", "cut"), ("overlong", "left"), ("max_exchanges", 0)])
+@pytest.mark.parametrize("size", [5000, 900])
+def test_a_bound_of_the_prompt_is_kept_as_if_the_checkpoint_had_it(size: int) -> None:
+    bounded, native = window(size), window(size, max_input_tokens=400)
+    for count in range(1, 40):
+        messages = [*long_chat(count), Message("user", "more")]
+        fitted = bounded.fit(messages, WindowPolicy(max_prompt_tokens=400), max_tokens=50)
+        assert fitted == native.fit(messages, DROP, max_tokens=50)
+        assert fitted.report.prompt_tokens <= fitted.report.limit == 400
+        assert fitted.report.max_tokens == 50
+
+
+def test_a_bound_of_the_prompt_that_is_more_than_there_is_changes_nothing() -> None:
+    messages = [*long_chat(30), Message("user", "more")]
+    assert window(600).fit(messages, WindowPolicy(max_prompt_tokens=590)) == window(600).fit(messages, DROP)
+    assert window(600, max_input_tokens=300).fit(messages, WindowPolicy(max_prompt_tokens=400)).report.limit == 300
+
+
+def test_without_dropping_a_prompt_may_have_just_as_many_tokens_as_its_bound() -> None:
+    messages = long_chat(3)[:-1]
+    tokens = window(4000).fit(messages, ERROR).report.prompt_tokens
+    exact = WindowPolicy(overflow="error", max_prompt_tokens=tokens)
+    assert window(4000).fit(messages, exact).report.prompt_tokens == tokens
+    with pytest.raises(ContextOverflow, match="raise max_prompt_tokens") as caught:
+        window(4000).fit(messages, replace(exact, max_prompt_tokens=tokens - 1))
+    assert (caught.value.limit, caught.value.prompt_tokens) == (tokens - 1, tokens)
+
+
+def test_a_last_exchange_beyond_the_bound_of_the_prompt_is_refused_by_that_bound() -> None:
+    messages = [Message("user", "hello " * 50)]
+    for bound in (3, 30):
+        with pytest.raises(ContextOverflow, match="raise max_prompt_tokens"):
+            window(4000).fit(messages, WindowPolicy(max_prompt_tokens=bound))
+    shorter = window(4000).fit(messages, WindowPolicy(max_prompt_tokens=30, overlong="tail"))
+    assert shorter.report.prompt_tokens <= 30
+
+
+@pytest.mark.parametrize("policy", [ERROR, DROP])
+@pytest.mark.parametrize("name", traits.ALL)
+def test_an_answer_that_goes_on_takes_its_room_to_the_token(name: str, policy: WindowPolicy) -> None:
+    messages = [Message("user", "hello"), Message("assistant", "the weather is nice " * 10)]
+    report = window(4000, traits.ALL[name]).fit(messages, policy, options=GOES_ON).report
+    exact = window(report.prompt_tokens + 1, traits.ALL[name]).fit(messages, policy, max_tokens=1, options=GOES_ON)
+    assert (exact.report.prompt_tokens, exact.report.max_tokens) == (report.prompt_tokens, 1)
+    assert exact.indices == (0, 1)
+    with pytest.raises(ContextOverflow, match="last turn") as caught:
+        window(report.prompt_tokens, traits.ALL[name]).fit(messages, policy, max_tokens=1, options=GOES_ON)
+    assert caught.value.prompt_tokens == report.prompt_tokens
+
+
+def test_history_makes_room_for_an_answer_that_goes_on() -> None:
+    one, kept = window(1000), set[int]()
+    for words in range(1, 300, 20):
+        messages = [*long_chat(20), Message("user", "q"), Message("assistant", "hello " * words)]
+        fitted = one.fit(messages, DROP, max_tokens=100, options=GOES_ON)
+        assert fitted.report.prompt_tokens <= fitted.report.limit == 900
+        assert fitted.prompt.text.endswith("<|im_start|>assistant\n" + messages[-1].content)
+        kept.add(fitted.report.kept_exchanges)
+    assert len(kept) > 3
+
+
+def test_a_user_text_is_shortened_for_an_answer_that_goes_on() -> None:
+    messages = [Message("user", "hello " * 400), Message("assistant", "the weather")]
+    fitted = window(500).fit(messages, WindowPolicy(overlong="middle"), options=GOES_ON)
+    assert fitted.report.limit - 40 < fitted.report.prompt_tokens <= fitted.report.limit
+    assert fitted.prompt.text.endswith("assistant\nthe weather")
+
+
+@pytest.mark.parametrize("name", ADDITIVE)
+@settings(max_examples=10, deadline=None)
+@given(messages=chats(), size=st.integers(100, 700))
+def test_going_on_with_an_answer_never_moves_the_cut_back(name: str, messages: list[Message], size: int) -> None:
+    messages = [replace(message, reasoning="") for message in messages]
+    one, first = window(size, traits.ALL[name]), 0
+    for end in range(1, len(messages) + 1):
+        options = GOES_ON if messages[end - 1].role == "assistant" else OPTIONS
+        try:
+            report = one.fit(messages[:end], DROP, options=options).report
+        except (ContextOverflow, InvalidMessages):
+            continue
+        assert report.first_kept >= first
+        first = report.first_kept
+        assert window(size, traits.ALL[name]).fit(messages[:end], DROP, options=options).report == report
+
+
+def test_what_cannot_go_on_is_refused_by_its_place_in_the_whole_conversation() -> None:
+    messages = [*long_chat(30), Message("user", "more")]
+    one = window(600)
+    assert one.fit(messages, DROP).report.dropped_exchanges > 0
+    with pytest.raises(InvalidMessages, match="continue_final") as caught:
+        one.fit(messages, DROP, options=GOES_ON)
+    assert caught.value.index == 61
+
+
+def test_what_was_measured_before_does_not_cut_an_answer_that_goes_on() -> None:
+    messages = long_chat(4)[1:]
+    tokens = window(4000).fit(messages, DROP, options=GOES_ON).report.prompt_tokens
+    just_under_the_mark = window(-(-tokens * 100 // 90) + 1)
+    for policy in (DROP, WindowPolicy(max_exchanges=9), DROP):  # the second measures every exchange
+        report = just_under_the_mark.fit(messages, policy, max_tokens=1, options=GOES_ON).report
+        assert report.dropped_exchanges == 0 or policy is not DROP
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("overflow", "cut"), ("overlong", "left"), ("max_exchanges", 0), ("max_prompt_tokens", 0)]
+)
 def test_a_policy_that_cannot_be_is_refused(name: str, value: object) -> None:
     with pytest.raises(InvalidParameter, match=name):
         WindowPolicy(**{name: value})  # type: ignore[arg-type]

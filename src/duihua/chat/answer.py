@@ -55,6 +55,7 @@ class Answer:
             vocabulary,
             skip_special_tokens=bool(sampling.skip_special_tokens),
             spaces_between_special_tokens=bool(sampling.spaces_between_special_tokens),
+            begun=opening.begun,
         )
         self._stop_strings = tuple(sampling.stop or ())
         self._stops = StopStrings(self._stop_strings, include=bool(sampling.include_stop_str_in_output))

@@ -99,7 +99,7 @@ class Chat:
         )
         # A checkpoint's own max_new_tokens is a default: nobody asked for more than there is room for.
         report = fitted.report if asked is not None else replace(fitted.report, clamped_from=None)
-        opening = opening_of(fitted.prompt, self._vocabulary, owed=self._encoder.owed, reasoning=self._stops.reasoning)
+        opening = self._opening(messages, options, fitted.prompt)
         async with aclosing(self._turn(fitted.prompt, opening, sampling, options, report)) as bursts:
             async for burst in bursts:
                 yield burst
@@ -156,10 +156,36 @@ class Chat:
             parts.append(part)
         return Explanation(parts=tuple(parts), token_ids=prompt.token_ids, text=prompt.text, window=fitted.report)
 
-    def count(self, messages: Sequence[Message], options: TurnOptions = TurnOptions()) -> int:
-        """Tokens of the prompt that all these messages make, generation prompt included, nothing dropped."""
+    def encode(self, messages: Sequence[Message], options: TurnOptions = TurnOptions()) -> tuple[int, ...]:
+        """See `ChatService.encode`."""
         check_order(messages)
-        return len(self._encoder.encode(messages, _render_options(options)).token_ids)
+        return self._encoder.encode(messages, _render_options(options)).token_ids
+
+    def count(self, messages: Sequence[Message], options: TurnOptions = TurnOptions()) -> int:
+        """Tokens of the prompt that all these messages make, nothing dropped.
+
+        The generation prompt is counted where the options ask for one.
+
+        Raises:
+            InvalidMessages, UnsupportedFeature: see `PromptEncoder.encode`.
+        """
+        return len(self.encode(messages, options))
+
+    def tokenize(self, text: str) -> tuple[int, ...]:
+        """See `ChatService.tokenize`."""
+        Message("user", text)  # refuses what is no text
+        return self._encoder.encode_raw(text).token_ids
+
+    def detokenize(self, token_ids: Sequence[int]) -> str:
+        """See `ChatService.detokenize`."""
+        return self._vocabulary.decode(token_ids)
+
+    def token_bytes(self, token_id: int) -> bytes:
+        """See `ChatService.token_bytes`."""
+        literal = self._vocabulary.literal(token_id)
+        if literal is not None:
+            return literal.encode()
+        return self._vocabulary.token_bytes[token_id] or self._vocabulary.decode([token_id]).encode()
 
     @property
     def adapters(self) -> Mapping[str, Adapter]:
@@ -195,6 +221,15 @@ class Chat:
             if beyond:
                 raise InvalidParameter(name, beyond[0], f"the model's token ids are 0 to {size - 1}")
         return sampling
+
+    def _opening(self, messages: Sequence[Message], options: TurnOptions, prompt: Prompt) -> Opening:
+        return opening_of(
+            prompt,
+            self._vocabulary,
+            owed=self._encoder.owed if _render_options(options).opens_answer else "",
+            reasoning=self._stops.reasoning,
+            is_begun=options.continue_final and bool(messages[-1].content.strip()),
+        )
 
     async def _turn(
         self, prompt: Prompt, opening: Opening, sampling: Sampling, options: TurnOptions, report: WindowReport
@@ -278,4 +313,9 @@ class Chat:
 
 
 def _render_options(options: TurnOptions) -> RenderOptions:
-    return RenderOptions(variables=options.variables, now=options.started)
+    return RenderOptions(
+        variables=options.variables,
+        now=options.started,
+        generation_prompt=options.generation_prompt,
+        continue_final=options.continue_final,
+    )

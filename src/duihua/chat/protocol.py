@@ -44,7 +44,13 @@ class ModelInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnOptions:
-    """How a turn is prepared, apart from its messages and sampling."""
+    """How a turn is prepared, apart from its messages and sampling.
+
+    With `continue_final` the last message is an assistant's, without tool calls, and the model goes on inside it: the
+    prompt ends with that message's content, as the template writes it, whatever `generation_prompt` says. The content
+    stays plain text, a `<think>` in it too; white space at its end stays where the template would trim it. The events
+    tell what is new only.
+    """
 
     window: WindowPolicy = WindowPolicy()
     variables: Mapping[str, Any] | None = None  # the template's own, such as enable_thinking
@@ -52,6 +58,8 @@ class TurnOptions:
     cache_salt: str = ""  # conversations share cached prefixes only under the same salt
     priority: int = 0  # lower goes first
     adapter: str | None = None  # a loaded LoRA adapter; None: the one named as the model, if any; "": the base model
+    generation_prompt: bool = True  # False: the prompt ends with the last message, and no answer is opened
+    continue_final: bool = False  # the answer goes on with the last message
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +118,22 @@ class ChatService(Protocol):
 
     def explain(self, messages: Sequence[Message], sampling: Sampling = ..., options: TurnOptions = ...) -> Explanation:
         """What the model would see if `stream` were called so; raises as that does before its first event."""
+        ...
+
+    def encode(self, messages: Sequence[Message], options: TurnOptions = ...) -> tuple[int, ...]:
+        """The ids of the prompt that all these messages make, nothing dropped; raises as `stream` does."""
+        ...
+
+    def tokenize(self, text: str) -> tuple[int, ...]:
+        """The ids of raw text, in which control literals are control tokens."""
+        ...
+
+    def detokenize(self, token_ids: Sequence[int]) -> str:
+        """The text of these ids, control tokens as their literals."""
+        ...
+
+    def token_bytes(self, token_id: int) -> bytes:
+        """The bytes that a token stands for, as far as it stands for some alone; a control token's literal."""
         ...
 
     @property

@@ -23,7 +23,9 @@ class Sampled:
         self._control_ids = vocabulary.control_ids
         self._reader: Detokenizer | None = None
         if not is_read:
-            self._reader = Detokenizer(vocabulary, skip_special_tokens=True, spaces_between_special_tokens=False)
+            self._reader = Detokenizer(
+                vocabulary, skip_special_tokens=True, spaces_between_special_tokens=False, begun=opening.begun
+            )
         self._runs: list[SampledRun] = []
         self._opener = opening.opener
         self._ids = list(opening.tail_ids)

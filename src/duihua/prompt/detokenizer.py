@@ -2,7 +2,7 @@
 
 What comes out, put together, is what the tokenizer's own decoder makes of all ids of the answer at once. The
 prompt plays no part in it: a tokenizer that strips the space before the first word strips it from the first
-word of the answer.
+word of the answer. It does not where the answer goes on with a text that the prompt began (`begun`).
 
 Two things differ on purpose, both for ids that no text encodes to. A control token ends a character that was
 begun before it, even where the token is not shown. And a broken run of byte-fallback tokens becomes U+FFFD
@@ -13,6 +13,7 @@ the characters in it that were shown long ago.
 from __future__ import annotations
 
 import codecs
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -41,16 +42,22 @@ class Detokenizer:
             (`<think>`) are always in it.
         spaces_between_special_tokens: whether a space parts two special tokens that follow each other and
             are shown.
+        begun: the last id of a text that the answer goes on with; without one the answer is a text of its own.
     """
 
     def __init__(
-        self, vocabulary: Vocabulary, *, skip_special_tokens: bool, spaces_between_special_tokens: bool
+        self,
+        vocabulary: Vocabulary,
+        *,
+        skip_special_tokens: bool,
+        spaces_between_special_tokens: bool,
+        begun: Sequence[int] = (),
     ) -> None:
         special = vocabulary.special_ids
         self._control_ids = vocabulary.control_ids
         self._hidden = special if skip_special_tokens else frozenset[int]()
         self._spaced = special - self._hidden if spaces_between_special_tokens else frozenset[int]()
-        self._reader: _Reader = _ByteReader(vocabulary) if vocabulary.is_byte_level else _Redecoder(vocabulary)
+        self._reader: _Reader = _ByteReader(vocabulary) if vocabulary.is_byte_level else _Redecoder(vocabulary, begun)
         self._wants_space = False
 
     def push(self, token_id: int) -> tuple[Piece, ...]:
@@ -121,10 +128,10 @@ class _Redecoder:
     away, `_MOST_HELD` of them at most.
     """
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
+    def __init__(self, vocabulary: Vocabulary, begun: Sequence[int]) -> None:
         self._vocabulary = vocabulary
         self._utf8 = _new_utf8_decoder("replace")
-        self._context: list[int] = []  # shown; empty only before the first token
+        self._context = list(begun)  # shown; empty only before the first token of a text
         self._held: list[int] = []
 
     def read(self, token_id: int) -> str:

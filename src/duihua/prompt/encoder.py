@@ -17,6 +17,7 @@ from tokenizers import Tokenizer
 
 from duihua.errors import InvalidMessages, UnsupportedFeature
 from duihua.messages import Message
+from duihua.prompt.continuing import check_continuable
 from duihua.prompt.layout import Layout, LayoutMaker, RenderOptions
 from duihua.prompt.literals import Guard, private_characters
 from duihua.prompt.pieces import PieceEncoder, Sampled
@@ -40,7 +41,7 @@ class _Built:
     token_ids: tuple[int, ...]
     token_seams: tuple[int, ...]  # the layout's seams, in tokens
     token_tools: tuple[int, int] | None
-    clean: tuple[bool, ...]  # whether a seam lies between two pieces
+    clean: tuple[bool, ...]  # whether a seam lies beside a control token: what follows is pieces of its own
 
 
 class PromptEncoder:
@@ -95,13 +96,14 @@ class PromptEncoder:
 
         Raises:
             InvalidMessages: the template refuses the messages, or they hold a control literal that cannot be
-                kept plain text.
+                kept plain text; or see `duihua.prompt.continuing`.
             UnsupportedFeature: the model has no chat template.
         """
         layouts, options = self._layouts_for(messages, options), self._dated(options)
         if layouts is not self._layouts:
             return _prompt(self._build(tuple(messages), options, layouts))
-        key = (json.dumps([options.tools, options.variables], sort_keys=True), options.generation_prompt)
+        asked = json.dumps([options.tools, options.variables], sort_keys=True)
+        key = (asked, options.generation_prompt, options.continue_final)
         built = self._build_on(tuple(messages), key, options, layouts)
         self._remember(built)
         return _prompt(built)
@@ -116,6 +118,8 @@ class PromptEncoder:
 
     def _layouts_for(self, messages: Sequence[Message], options: RenderOptions) -> LayoutMaker:
         """The layout maker whose marks stand nowhere in this input."""
+        if options.continue_final:
+            check_continuable(messages)
         if self._layouts is None or self._template is None:
             raise UnsupportedFeature("chat", "this is a base model without a chat template: use raw completion")
         private = self._private(messages) | private_characters([options.tools, options.variables or {}])
@@ -139,7 +143,7 @@ class PromptEncoder:
         self, messages: tuple[Message, ...], key: object, options: RenderOptions, layouts: LayoutMaker
     ) -> _Built:
         text = layouts.render(messages, options)
-        bases = [built for built in self._built if built.key == key]
+        bases = [built for built in self._built if built.key == key and self._pieces.is_piecewise]
         base = max(bases, key=lambda built: _common(built.messages, messages), default=None)
         grown = None if base is None else self._grow(base, messages, options, layouts, text)
         return grown or replace(self._build(messages, options, layouts, text), key=key)
@@ -160,7 +164,8 @@ class PromptEncoder:
             return None
         bracketed = _bracketed_from(alone, cut, layouts.guard)
         encoded = self._pieces.encode(bracketed, layouts.guard, _sampled(messages[shared:]))
-        where = _token_positions(encoded.borders, [seam - cut for seam in alone.seams[first:]])
+        positions = [seam - cut for seam in alone.seams[first:]]
+        where = _token_positions(encoded.borders, positions)
         if where is None:
             return None
         seams = base.layout.seams[:shared] + tuple(seam - cut + kept for seam in alone.seams[first:])
@@ -171,7 +176,7 @@ class PromptEncoder:
             layout=Layout(text, text, seams, base.layout.tools),
             token_ids=base.token_ids[:tokens] + tuple(encoded.token_ids),
             token_seams=base.token_seams[:shared] + tuple(tokens + position for position in where),
-            clean=base.clean[:shared] + (True,) * len(where),
+            clean=(*base.clean[:shared], True, *_clean(encoded.borders, positions[1:])),
         )
 
     def _build(
@@ -179,7 +184,6 @@ class PromptEncoder:
     ) -> _Built:
         layout = layouts.lay_out(messages, options, text)
         encoded = self._pieces.encode(layout.bracketed, layouts.guard, _sampled(messages))
-        borders = dict(encoded.borders)
         positions = [*layout.seams, *(layout.tools or ())]
         tokens = [self._token_at(position, layout.text, encoded.borders, layouts.guard) for position in positions]
         count = len(layout.seams)
@@ -191,7 +195,7 @@ class PromptEncoder:
             token_ids=tuple(encoded.token_ids),
             token_seams=tuple(tokens[:count]),
             token_tools=(tokens[count], tokens[count + 1]) if layout.tools else None,
-            clean=tuple(seam in borders for seam in layout.seams),
+            clean=_clean(encoded.borders, layout.seams),
         )
 
     def _token_at(self, position: int, text: str, borders: list[tuple[int, int]], guard: Guard) -> int:
@@ -297,6 +301,12 @@ def _bracketed_from(layout: Layout, cut: int, guard: Guard) -> str:
         else:
             high = middle
     return layout.bracketed[low:]
+
+
+def _clean(borders: list[tuple[int, int]], seams: Sequence[int]) -> tuple[bool, ...]:
+    """Whether pieces meet at each seam; the end of the text is such a place where a control token stands there."""
+    meeting = {position for position, _ in borders[:-1]}
+    return tuple(seam in meeting for seam in seams)
 
 
 def _token_positions(borders: list[tuple[int, int]], positions: Sequence[int]) -> list[int] | None:

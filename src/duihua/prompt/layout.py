@@ -19,6 +19,7 @@ from typing import Any, Final, cast
 
 from duihua.errors import InvalidMessages
 from duihua.messages import Message, Role
+from duihua.prompt.continuing import render_to_content
 from duihua.prompt.literals import Guard, Literals
 from duihua.prompt.template import ChatTemplate
 
@@ -31,12 +32,18 @@ _WORD: Final = re.compile(r"\S+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderOptions:
-    """What a template reads besides the messages."""
+    """What a template reads besides the messages, and where its text ends."""
 
     tools: tuple[Mapping[str, Any], ...] = ()
     variables: Mapping[str, Any] | None = None
     now: datetime | None = None
     generation_prompt: bool = True
+    continue_final: bool = False  # it ends inside the last message; see `duihua.prompt.continuing`
+
+    @property
+    def opens_answer(self) -> bool:
+        """Whether the text ends where a new answer begins."""
+        return self.generation_prompt and not self.continue_final
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +101,11 @@ class LayoutMaker:
         return guarded
 
     def _render(self, messages: Sequence[Mapping[str, Any]], options: RenderOptions, *, bracketed: bool) -> str:
+        if options.continue_final:
+            ended = replace(options, generation_prompt=False, continue_final=False)
+            return render_to_content(
+                messages, self.guard.end, lambda marked: self._render(marked, ended, bracketed=bracketed)
+            )
         owner = _TOOLS if bracketed else None
         text = self._template.render(
             messages,
@@ -128,7 +140,9 @@ class LayoutMaker:
         first = regions.get(1)
         seams = [self._first_seam(exact[: first[0]], messages[0].role) if first else 0]
         for count in range(1, len(messages) + 1):  # the seam after so many messages
-            if count in regions:
+            if options.continue_final and count == len(messages):
+                seam = len(exact)
+            elif count in regions:
                 end = regions[count][1]
                 later = (regions[owner][0] for owner in range(count + 1, len(messages) + 1) if owner in regions)
                 gap = exact[end : next(later, len(exact))]
@@ -184,13 +198,15 @@ class LayoutMaker:
         seams = [0]
         for count in range(1, len(messages) + 1):
             seams.append(max(seams[-1], _agreement(self._prefix(messages[:count], options), exact)))
+        if options.continue_final:
+            seams[-1] = len(exact)
         heading = self._user_heading if messages[0].role == "user" else ""
         return (max(exact[: seams[1]].find(heading), 0), *seams[1:])
 
     def _prefix(self, messages: Sequence[Message], options: RenderOptions) -> str:
         """What a conversation ending here would read."""
         try:
-            return self.render(messages, replace(options, generation_prompt=False))
+            return self.render(messages, replace(options, generation_prompt=False, continue_final=False))
         except InvalidMessages:  # a conversation that may not end here has no end here
             return ""
 

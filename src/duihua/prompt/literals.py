@@ -48,13 +48,16 @@ class Guard:
 
     A guard is made for inputs that hold none of its marks: `clashes_with` tells, and `avoiding` makes
     another one. Its marks stay the same for its life, so guarded texts can be cached.
+
+    Attributes:
+        end: one more such character, which marks where a text ends; it is no white space.
     """
 
     def __init__(self, literals: Literals, *, avoid: frozenset[str] = frozenset()) -> None:
         self._literals = literals
         self._avoid = avoid
-        characters = _free_characters(len(literals.all) + 2 + _DIGITS, avoid)
-        self._opening, self._closing, *rest = characters
+        characters = _free_characters(len(literals.all) + 3 + _DIGITS, avoid)
+        self._opening, self._closing, self.end, *rest = characters
         self._digits = "".join(rest[:_DIGITS])
         self._marks = dict(zip(literals.all, rest[_DIGITS:], strict=True))
         self._originals = {mark: literal for literal, mark in self._marks.items()}

@@ -39,6 +39,11 @@ class Prompt:
         """What was encoded, control tokens written as their literals."""
         return self.guarded_text if self.guard is None else self.guard.restore(self.guarded_text)
 
+    def text_after(self, literal: str) -> str:
+        """What was encoded after the template's last control token of this literal."""
+        rest = self.guarded_text.rpartition(literal)[2]
+        return rest if self.guard is None else self.guard.restore(rest)
+
     def tokens_of(self, owner: Owner) -> int:
         """Token ids that belong to one owner."""
         return sum(span.end - span.start for span in self.spans if span.owner == owner)

@@ -19,6 +19,7 @@ from typing import Final, Literal, NamedTuple
 from duihua.errors import ContextOverflow, InvalidParameter
 from duihua.events import WindowReport
 from duihua.messages import Message
+from duihua.prompt.continuing import check_continuable
 from duihua.prompt.encoder import PromptEncoder
 from duihua.prompt.layout import RenderOptions
 from duihua.prompt.prompt import Prompt
@@ -43,12 +44,15 @@ class WindowPolicy:
     overflow: Literal["drop", "error"] = "drop"
     max_exchanges: int | None = None  # keep at most so many; when passed, cut to 60 % of it
     overlong: Literal["head", "tail", "middle"] | None = None  # where to cut a user text that alone is too long
+    max_prompt_tokens: int | None = None  # a bound of the prompt alone, where it is less than the window's own
 
     def __post_init__(self) -> None:
         if self.overflow not in ("drop", "error"):
             raise InvalidParameter("overflow", self.overflow, "give 'drop' or 'error'")
         if self.overlong not in (None, "head", "tail", "middle"):
             raise InvalidParameter("overlong", self.overlong, "give 'head', 'tail' or 'middle'")
+        if self.max_prompt_tokens is not None and self.max_prompt_tokens < 1:
+            raise InvalidParameter("max_prompt_tokens", self.max_prompt_tokens, "give at least 1, or None for no bound")
         if self.max_exchanges is not None and self.max_exchanges < 1:
             raise InvalidParameter("max_exchanges", self.max_exchanges, "keep at least 1; the last one is always kept")
 
@@ -153,8 +157,10 @@ class Window:
                 dropped and the policy is "error".
             InvalidMessages, UnsupportedFeature: see `PromptEncoder.encode`.
         """
+        if options.continue_final:
+            check_continuable(messages)  # by the caller's index
         reserve = min(max_tokens or DEFAULT_RESERVE, self._size // 4)
-        limit = self._max_input if policy.overflow == "error" else min(self._size - reserve, self._max_input)
+        limit = self._limit(policy, reserve)
         parted = _Parted(messages)
         first, prompt = self._fit(parted, policy, options, limit)
         shortened = None
@@ -176,6 +182,11 @@ class Window:
             shortened_from=shortened,
         )
         return Fitted(prompt=prompt, indices=parted.kept(first), report=report)
+
+    def _limit(self, policy: WindowPolicy, reserve: int) -> int:
+        """Most tokens that a prompt may have."""
+        most = min(self._max_input, policy.max_prompt_tokens or self._max_input)
+        return most if policy.overflow == "error" else min(self._size - reserve, most)
 
     def _fit(self, parted: _Parted, policy: WindowPolicy, options: RenderOptions, limit: int) -> tuple[int, Prompt]:
         """The first exchange that is kept, by number, and the prompt; it is too long where no more may go."""
@@ -203,7 +214,8 @@ class Window:
             return None
         if self._costs:  # some conversation was too long: do not render this one whole if it is known to be
             key = _key(options)
-            costs = [self._costs.get((key, exchange.messages)) for exchange in parted.exchanges]
+            # The last exchange may be cut short (`continue_final`), so its cost says nothing here.
+            costs = [self._costs.get((key, exchange.messages)) for exchange in parted.exchanges[:-1]]
             if sum(sum(cost.settled) for cost in costs if cost is not None) * 100 > limit * HIGH_PERCENT:
                 return None
         whole = self._encoder.encode(parted.messages, options)
@@ -212,9 +224,10 @@ class Window:
     def _first_kept(self, parted: _Parted, policy: WindowPolicy, options: RenderOptions, limit: int) -> int:
         """The number of the first exchange that is kept."""
         last = len(parted.exchanges) - 1
-        room = limit - self._fixed(parted, options)
-        if room <= 0:
-            raise self._fixed_overflow(parted, options, limit)
+        if self._fixed(parted, options) >= limit:
+            raise self._fixed_overflow(parted, policy, options, limit)
+        # Counted as when an answer is asked for, so that the cut stands where it stood then.
+        room = max(1, limit - self._fixed(parted, replace(options, generation_prompt=True, continue_final=False)))
         loose: list[int] = []  # tokens that go with each exchange when it is dropped: none of a pinned one
         points: list[GenerationPoint] = []
         pinned = 0  # tokens of pinned exchanges so far, which every later prompt holds
@@ -249,7 +262,7 @@ class Window:
             kept[place] = replace(user, content=shorten(user.content, offsets, keep, policy.overlong), sampled=())
             prompt = self._encoder.measure(kept, options)
         if len(prompt.token_ids) > limit:
-            raise self._overflow(parted, indices, prompt, limit)
+            raise self._overflow(parted, indices, prompt, policy, limit)
         return prompt, len(offsets)
 
     def _cost(self, exchange: _Exchange, options: RenderOptions) -> _Cost:
@@ -262,7 +275,7 @@ class Window:
         return cost
 
     def _measure(self, messages: tuple[Message, ...], options: RenderOptions) -> _Cost:
-        alone = replace(options, tools=(), generation_prompt=False)
+        alone = replace(options, tools=(), generation_prompt=False, continue_final=False)
         later = self._encoder.measure((*messages, _SENTINEL), alone)
         settled = _tokens_by_message(later, len(messages))
         if not any(message.reasoning for message in messages):
@@ -271,7 +284,8 @@ class Window:
 
     def _fixed(self, parted: _Parted, options: RenderOptions) -> int:
         """Tokens of what leads the conversation, and of the template's own parts."""
-        key = (parted.lead, _key(options), json.dumps(options.tools, sort_keys=True), options.now)
+        options = _without_answer(options)
+        key = (parted.lead, _key(options), json.dumps(options.tools, sort_keys=True), options.now, options.opens_answer)
         if key not in self._fixed_costs:
             if len(self._fixed_costs) >= _REMEMBERED:
                 self._fixed_costs.clear()
@@ -279,8 +293,10 @@ class Window:
             self._fixed_costs[key] = len(prompt.token_ids) - prompt.tokens_of(len(parted.lead))
         return self._fixed_costs[key]
 
-    def _fixed_overflow(self, parted: _Parted, options: RenderOptions, limit: int) -> ContextOverflow:
-        prompt = self._encoder.measure((*parted.lead, _SENTINEL), options)
+    def _fixed_overflow(
+        self, parted: _Parted, policy: WindowPolicy, options: RenderOptions, limit: int
+    ) -> ContextOverflow:
+        prompt = self._encoder.measure((*parted.lead, _SENTINEL), _without_answer(options))
         parts = {
             "system": sum(prompt.tokens_of(i) for i in range(len(parted.lead))),
             "tools": prompt.tokens_of("tools"),
@@ -291,10 +307,12 @@ class Window:
             limit=limit,
             context_window=self._size,
             parts={name: tokens for name, tokens in parts.items() if tokens},
-            cure="nothing of this can be dropped: shorten it, or use a larger context window",
+            cure=f"nothing of this can be dropped: shorten it, or {_wider(policy, limit)}",
         )
 
-    def _overflow(self, parted: _Parted, indices: Sequence[int], prompt: Prompt, limit: int) -> ContextOverflow:
+    def _overflow(
+        self, parted: _Parted, indices: Sequence[int], prompt: Prompt, policy: WindowPolicy, limit: int
+    ) -> ContextOverflow:
         lead, last = len(parted.lead), parted.exchanges[-1].start
         parts = {"system": 0, "tools": prompt.tokens_of("tools"), "pinned turns": 0, "earlier turns": 0, "last turn": 0}
         pinned = {e.start + i for e in parted.exchanges if e.is_pinned for i in range(len(e.messages))}
@@ -308,7 +326,12 @@ class Window:
             limit=limit,
             context_window=self._size,
             parts={name: tokens for name, tokens in parts.items() if tokens},
+            cure=f"shorten it, or {_wider(policy, limit)}",
         )
+
+
+def _wider(policy: WindowPolicy, limit: int) -> str:
+    return "raise max_prompt_tokens" if policy.max_prompt_tokens == limit else "use a larger context window"
 
 
 def _points(number: int, exchange: _Exchange, cost: _Cost, pinned: int, *, is_last: bool) -> list[GenerationPoint]:
@@ -335,6 +358,11 @@ def _tokens_by_message(prompt: Prompt, count: int) -> tuple[int, ...]:
         if isinstance(span.owner, int) and span.owner < count:
             tokens[span.owner] += span.end - span.start
     return tuple(tokens)
+
+
+def _without_answer(options: RenderOptions) -> RenderOptions:
+    """The same where there is no answer to go on with."""
+    return replace(options, generation_prompt=options.opens_answer, continue_final=False)
 
 
 def _key(options: RenderOptions) -> object:

@@ -6,7 +6,7 @@
     {"type": "turn_finished", "usage": {...}, "window": {...}}
     {"type": "error", "error": "ContextOverflow", "message": "..."}
 
-The keys are those of `duihua.events`, always all of them.
+The keys are those of `duihua.events`, always all of them but a prompt's ids.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from duihua.events import Event
 
 __all__ = ["error_line", "event_line"]
 
-_HIDDEN: Final = {"sampled"}  # for our own next prompt
+# For our own next prompt, and the prompt's ids, which `duihua tokens` and `/context` tell.
+_HIDDEN: Final = {("Finished", "sampled"), ("TurnStarted", "token_ids")}
 
 
 def event_line(event: Event) -> str:
@@ -44,5 +45,6 @@ def _name(event: Event) -> str:
 
 def _plain(value: Any) -> Any:
     if is_dataclass(value):
-        return {f.name: _plain(getattr(value, f.name)) for f in fields(value) if f.name not in _HIDDEN}
+        kind = type(value).__name__
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value) if (kind, f.name) not in _HIDDEN}
     return [_plain(item) for item in value] if isinstance(value, tuple) else value  # pyright: ignore[reportUnknownVariableType]

@@ -1,0 +1,49 @@
+"""Conversations of every kind, and the encoders and options that the tests of this room read them with."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+from hypothesis import strategies as st
+
+from duihua.messages import Message
+from duihua.prompt.encoder import PromptEncoder
+from duihua.prompt.layout import RenderOptions
+from duihua.prompt.template import ChatTemplate
+from prompt import traits
+
+NOW: Final = datetime(2026, 1, 2, tzinfo=UTC)
+ASKED: Final = RenderOptions(now=NOW)
+ENDED: Final = RenderOptions(now=NOW, generation_prompt=False)
+GOES_ON: Final = RenderOptions(now=NOW, continue_final=True)
+CONTROL_IDS: Final = frozenset(traits.tokenizer().get_added_tokens_decoder())
+
+words = st.text(alphabet=st.sampled_from("ab \n你好<|>/think.é🙂"), max_size=12).filter(
+    lambda text: not any(literal in text for literal in traits.LITERALS)
+)
+literals = st.sampled_from([*traits.LITERALS, "<|user", "er|>", "<", "|>", "\ue000", "\uf8ff", "\U000f0001"])
+texts = st.lists(words | literals, max_size=4).map("".join)
+
+
+def encoder(template: str) -> PromptEncoder:
+    return PromptEncoder(traits.tokenizer(), ChatTemplate(template))
+
+
+@st.composite
+def conversations(draw: st.DrawFn, contents: st.SearchStrategy[str] = texts) -> list[Message]:
+    messages = [Message("system", draw(contents))] if draw(st.booleans()) else []
+    for _ in range(draw(st.integers(1, 4))):
+        messages.append(Message("user", draw(contents)))
+        reasoning = draw(contents) if draw(st.booleans()) else ""
+        messages.append(Message("assistant", draw(contents), reasoning=reasoning))
+    return messages if draw(st.booleans()) else messages[:-1]
+
+
+def spans_text(template: str, messages: list[Message], options: RenderOptions = ASKED) -> list[tuple[object, str]]:
+    prompt = encoder(template).encode(messages, options)
+    decode = traits.tokenizer().decode
+    return [
+        (span.owner, decode(prompt.token_ids[span.start : span.end], skip_special_tokens=False))
+        for span in prompt.spans
+    ]
