@@ -32,6 +32,7 @@ TESTED_THROUGH = {
     "api/reply.py": "api/test_model.py",
     "chat/answer.py": "chat/test_chat.py",
     "chat/choices.py": "chat/test_chat.py",
+    "cli/flag.py": "cli/test_flags.py",
     "engine/admission.py": "engine/contract.py",
     "engine/vllm/launch.py": "engine/vllm/test_processes.py",
     "engine/transformers/batch.py": "engine/transformers/test_scheduler.py",
@@ -45,6 +46,7 @@ TESTED_THROUGH = {
     "prompt/prompt.py": "prompt/test_encoder.py",
     "prompt/shorten.py": "prompt/test_window.py",
     "prompt/template.py": "prompt/test_encoder.py",
+    "web/layout.py": "web/test_page.py",
 }
 # test files that mirror no module -> what they are about.
 ABOUT_NO_MODULE = {

@@ -17,8 +17,10 @@ from typing import Any, Final, Literal, TypeVar, cast, get_type_hints
 from duihua.engine.settings import EngineSettings
 from duihua.errors import ConfigError, InvalidParameter
 from duihua.sampling import Sampling
+from duihua.server.settings import ServeSettings
 from duihua.terminal.settings import Language, TerminalSettings
 from duihua.terminal.values import from_text, from_value
+from duihua.web.settings import WebSettings
 
 __all__ = [
     "ModelSettings",
@@ -36,6 +38,7 @@ __all__ = [
 
 _PREFIX: Final = "DUIHUA_"
 _OTHER_VARIABLES: Final = ("DUIHUA_CONFIG", "DUIHUA_DEBUG")
+_TOLD_IN_FULL: Final = ("serve", "web")  # tables whose variables have the table in their name: both have a port
 _T = TypeVar("_T")
 
 
@@ -97,6 +100,8 @@ class Settings:
     engine: EngineSettings  # device, dtype and the like are in `model`
     sampling: Sampling
     terminal: TerminalSettings
+    serve: ServeSettings
+    web: WebSettings
     file: Path  # the duihua.toml that was read, or would have been
     sources: Mapping[str, str]  # "sampling.top_p" -> "DUIHUA_TOP_P"; what was not said is not in it
 
@@ -118,7 +123,14 @@ class _Said:
 @functools.cache
 def keys() -> Mapping[str, object]:
     """Every setting but the aliases: "table.name" to its annotation."""
-    tables = {"model": ModelSettings, "engine": EngineSettings, "sampling": Sampling, "terminal": TerminalSettings}
+    tables = {
+        "model": ModelSettings,
+        "engine": EngineSettings,
+        "sampling": Sampling,
+        "terminal": TerminalSettings,
+        "serve": ServeSettings,
+        "web": WebSettings,
+    }
     hints = {table: get_type_hints(kind) for table, kind in tables.items()}
     del hints["model"]["aliases"]
     for name in (*hints["model"].keys() & hints["engine"].keys(), "log_file"):
@@ -130,8 +142,9 @@ _PATHS: Final = ("model.tokenizer", "model.cache_dir")
 
 
 def variable_of(key: str) -> str:
-    """The environment variable of a setting: DUIHUA_TOP_P for "sampling.top_p"."""
-    return _PREFIX + key.partition(".")[2].upper()
+    """The environment variable of a setting: DUIHUA_TOP_P for "sampling.top_p", DUIHUA_WEB_PORT for "web.port"."""
+    table, _, name = key.partition(".")
+    return _PREFIX + (f"{table}_{name}" if table in _TOLD_IN_FULL else name).upper()
 
 
 def read_settings(
@@ -167,6 +180,8 @@ def read_settings(
         engine=_make(EngineSettings, "engine", said),
         sampling=_make(Sampling, "sampling", said),
         terminal=_make(TerminalSettings, "terminal", said),
+        serve=_make(ServeSettings, "serve", said),
+        web=_make(WebSettings, "web", said),
         file=path,
         sources={key: value.source for key, value in said.items()},
     )

@@ -10,11 +10,12 @@ from duihua.cli.chat import CHAT, COMPLETE
 from duihua.cli.flags import Body, taking
 from duihua.cli.settings import CONFIG
 from duihua.cli.tokens import TOKENS
+from duihua.cli.web import WEB_PAGE
 from duihua.config import Settings, keys
 from duihua.errors import ConfigError
 from duihua.terminal.settings import Language
 
-BODIES = (CHAT, COMPLETE, TOKENS, CONFIG)
+BODIES = (CHAT, COMPLETE, TOKENS, CONFIG, WEB_PAGE)
 
 
 @pytest.fixture(autouse=True)
@@ -83,7 +84,7 @@ def test_help_is_there_in_both_languages(body: Body) -> None:
 
 
 def test_names_on_the_command_line_are_unique() -> None:
-    for command in ("chat", "complete", "tokens", "config"):
+    for command in ("chat", "complete", "tokens", "config", "web"):
         import typer
 
         built: Any = typer.main.get_command(build("en", [command]))

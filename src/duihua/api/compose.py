@@ -37,6 +37,7 @@ async def open_chat(
     engine_settings: EngineSettings = EngineSettings(),
     *,
     on_progress: OnProgress | None = None,
+    restarts: int = 3,
 ) -> Chat:
     """Load a model and start talking to it; whoever opens it closes it.
 
@@ -44,6 +45,7 @@ async def open_chat(
         settings: which model; its device, dtype, context window and permissions go before the engine's.
         engine_settings: how it is run.
         on_progress: told the stage and the fraction of it that is done.
+        restarts: how often in a row an engine that died is started again.
 
     Raises:
         ConfigError: settings that cannot be followed.
@@ -62,7 +64,7 @@ async def open_chat(
     async def start() -> Engine:
         return await asyncio.to_thread(loader, checkpoint.path, engine_settings, on_progress)
 
-    engine = await SupervisedEngine.start(start)
+    engine = await SupervisedEngine.start(start, restarts=restarts)
     try:
         chat = compose(
             checkpoint, engine, encoder, vocabulary, engine_reason=choice.reason, adapter=located.adapter_name

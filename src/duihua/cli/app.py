@@ -43,6 +43,18 @@ _COMMANDS: Final = (
         "用模型续写原始文本，不使用对话模板。",
     ),
     _Command(
+        "serve",
+        "duihua.cli.serve:SERVE_MODEL",
+        "Serve a model to OpenAI clients over HTTP.",
+        "通过 HTTP 向 OpenAI 客户端提供模型。",
+    ),
+    _Command(
+        "web",
+        "duihua.cli.web:WEB_PAGE",
+        "Talk to a model in the browser.",
+        "在浏览器中与模型对话。",
+    ),
+    _Command(
         "tokens",
         "duihua.cli.tokens:TOKENS",
         "List a model's special tokens, or the tokens of a text. No weights are loaded.",

@@ -5,62 +5,16 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-import typer
-
+from duihua.cli.flag import Body, Flag
+from duihua.cli.front_flags import FRONT_FLAGS
 from duihua.config import keys, read_settings
 from duihua.errors import ConfigError
 from duihua.terminal.settings import Language
-from duihua.terminal.values import members
 
-__all__ = ["ENGINE", "MODEL", "SAMPLING", "TERMINAL", "Body", "Flag", "taking"]
-
-
-@dataclass(frozen=True, slots=True)
-class Flag:
-    """One argument or flag."""
-
-    key: str  # "sampling.top_p" for a setting, a bare name for what belongs to one call
-    en: str
-    zh: str
-    names: tuple[str, ...] = ()  # as written on the command line; () for --<the key's name>
-    kind: object = None  # its type; None: the setting's own
-    metavar: str | None = None
-    is_argument: bool = False
-    read: Callable[[str], object] | None = None  # the value that the text stands for
-    is_table: bool = False  # written NAME=VALUE, any number of times; `read` is for VALUE
-
-    @property
-    def name(self) -> str:
-        """The name in Python."""
-        return self.key.replace(".", "_")
-
-    def parameter(self, language: Language, *, required: bool) -> inspect.Parameter:
-        """What Typer reads the flag from."""
-        kind: Any = list[str] if self.is_table else self.kind or members(keys()[self.key])[0]
-        text = {"en": self.en, "zh": self.zh}[language]
-        if self.is_argument:
-            info = typer.Argument(help=text, metavar=self.metavar, show_default=False)
-        else:
-            dashed = "--" + self.key.rpartition(".")[2].replace("_", "-")
-            switch = f"{dashed}/--no-{dashed[2:]}" if kind is bool and "." in self.key else dashed
-            info = typer.Option(*(self.names or (switch,)), help=text, metavar=self.metavar, show_default=False)
-        kind = kind if required else kind | None
-        default = inspect.Parameter.empty if required else None
-        how = inspect.Parameter.KEYWORD_ONLY
-        return inspect.Parameter(self.name, how, default=default, annotation=Annotated[kind, info])
-
-
-@dataclass(frozen=True, slots=True)
-class Body:
-    """What a command does, and the flags it takes in the order that help lists them."""
-
-    run: Callable[..., None]  # called with `settings`, and with each flag that is no setting by its name
-    flags: tuple[str, ...]
-    required: tuple[str, ...] = ()
+__all__ = ["ENGINE", "MODEL", "SAMPLING", "SERVE", "TERMINAL", "WEB", "Body", "Flag", "taking"]
 
 
 MODEL: Final = tuple(
@@ -300,6 +254,7 @@ _FLAGS: Final[Mapping[str, Flag]] = {
             "Read pickled weights, which can run code too.",
             "允许读取 pickle 权重（同样可能执行代码）。",
         ),
+        *FRONT_FLAGS,
         Flag("sampling.temperature", "0 is greedy.", "0 为贪心解码。"),
         Flag("sampling.top_p", "Sample from the likeliest tokens of this total probability.", "只在累计概率内采样。"),
         Flag(
@@ -325,6 +280,8 @@ _FLAGS: Final[Mapping[str, Flag]] = {
     )
 }
 ENGINE: Final = tuple(key for key in _FLAGS if key.startswith("engine."))
+SERVE: Final = tuple(key for key in _FLAGS if key.startswith("serve."))
+WEB: Final = tuple(key for key in _FLAGS if key.startswith("web."))
 _ALWAYS: Final = ("config", "terminal.language", "terminal.color")
 
 

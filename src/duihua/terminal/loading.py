@@ -14,7 +14,7 @@ from duihua.terminal.texts import TEXTS, Say
 if TYPE_CHECKING:  # it brings the tokenizer library, and the first line shows before that
     from duihua.chat.protocol import ModelInfo
 
-__all__ = ["LoadingLine", "banner", "stage_words", "template_note"]
+__all__ = ["LoadingLine", "banner", "model_lines", "stage_words", "template_note"]
 
 _PATIENCE_S: Final = 3  # before the seconds are counted on the screen
 _ENGINES: Final[Mapping[str, str]] = {"transformers": "Transformers", "vllm": "vLLM"}
@@ -96,6 +96,13 @@ def banner(output: Output, say: Say, info: ModelInfo, adapters: Iterable[str] = 
     Args:
         adapters: names of those that are loaded.
     """
+    model_lines(output, say, info, adapters)
+    output.note(say("keys"))
+    output.note("")
+
+
+def model_lines(output: Output, say: Say, info: ModelInfo, adapters: Iterable[str] = ()) -> None:
+    """What is talked to, and on what."""
     origin = say(f"origin_{info.origin}") if f"origin_{info.origin}" in TEXTS else info.origin
     name = info.name if info.adapter is None else say("lora_on", adapter=info.adapter, base=info.name)
     output.note(say("model", name=name, title=info.title, origin=origin), "bold")
@@ -103,8 +110,6 @@ def banner(output: Output, say: Say, info: ModelInfo, adapters: Iterable[str] = 
     if others := ", ".join(adapter for adapter in adapters if adapter != info.adapter):
         output.note(say("lora_ready", names=others))
     template_note(output, say, info)
-    output.note(say("keys"))
-    output.note("")
 
 
 def _engine_lines(output: Output, say: Say, info: ModelInfo) -> None:

@@ -77,8 +77,14 @@ def leaving_at_once(before: Callable[[], None]) -> Generator[None]:
             signal.signal(number, handler)
 
 
-def run_to_end(main: Coroutine[Any, Any, None]) -> int:
-    """Run a coroutine in a loop of its own; SIGTERM and SIGHUP cancel it. The exit code: 128 + n after signal n."""
+def run_to_end(
+    main: Coroutine[Any, Any, None], *, new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None
+) -> int:
+    """Run a coroutine in a loop of its own; SIGTERM and SIGHUP cancel it. The exit code: 128 + n after signal n.
+
+    Args:
+        new_loop: makes the loop, where it is not to be asyncio's own.
+    """
     received: list[int] = []
 
     async def run() -> None:
@@ -95,7 +101,8 @@ def run_to_end(main: Coroutine[Any, Any, None]) -> int:
         await main
 
     try:
-        asyncio.run(run())
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            runner.run(run())
     except asyncio.CancelledError:
         if not received:
             raise

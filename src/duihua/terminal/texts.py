@@ -22,6 +22,7 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "stage_kv": ("sizing the KV cache", "规划 KV 缓存"),
     "stage_warmup": ("warming up", "预热"),
     "seconds": ("{seconds:,} s", "{seconds:,} 秒"),
+    "serving": ("serving at {url}/v1 (docs at {url}/docs)", "服务地址：{url}/v1（文档：{url}/docs）"),
     # The banner
     "model": ("{name} · {title} · {origin}", "{name} · {title} · {origin}"),
     "origin_directory": ("a directory", "目录"),

@@ -1,0 +1,320 @@
+"""A body of JSON to what `Chat` is asked: everything in it is honoured, or refused by name."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from duihua.chat.protocol import ChatService, TurnOptions
+from duihua.errors import InvalidMessages, InvalidParameter, UnknownModel, UnsupportedFeature
+from duihua.messages import Message, Role, ToolCall
+from duihua.prompt.window import WindowPolicy
+from duihua.sampling import Sampling
+from duihua.server.failures import Refusal
+from duihua.server.inert import check_inert
+from duihua.server.settings import ServeSettings
+from duihua.server.wire import FIELDS, ChatRequest, ContentPart, MessageIn
+
+__all__ = ["Ask", "check_variables", "decoded", "model_named", "read_ask", "read_messages"]
+
+_T = TypeVar("_T")
+_decoder: Final = msgspec.json.Decoder(ChatRequest)
+_ROLES: Final[Mapping[str, Role]] = {
+    "system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool",
+}  # fmt: skip
+_SAMPLED: Final = (
+    "temperature", "top_p", "top_k", "min_p", "frequency_penalty", "presence_penalty", "repetition_penalty", "seed",
+    "n", "best_of", "min_tokens", "stop", "stop_token_ids", "include_stop_str_in_output", "ignore_eos",
+    "skip_special_tokens", "spaces_between_special_tokens", "prompt_logprobs", "use_beam_search", "length_penalty",
+    "early_stopping",
+)  # fmt: skip
+_LONGEST_SALT: Final = 128
+_LONGEST_FIELD: Final = 64  # characters; longer names are compared with none
+_DEEPEST: Final = 64  # levels of a value that templates read
+_LARGEST: Final = 2**63 - 1  # what every engine can count
+_TEMPLATES_OWN: Final = frozenset(
+    ("chat_template", "tokenize", "messages", "tools", "add_generation_prompt", "continue_final_message", "documents",
+     "strftime_now", "raise_exception", "self")
+)  # fmt: skip
+_PATH: Final = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>.*)`)?$", re.DOTALL)
+_HALF: Final = re.compile(rb"(?<!\\)\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]")
+_MISSING: Final = re.compile(r"Object missing required field `(?P<name>.*)`", re.DOTALL)
+_UNKNOWN: Final = re.compile(r"unknown field `(?P<name>.*)`", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """One turn that a client asks for."""
+
+    messages: list[Message]
+    sampling: Sampling
+    options: TurnOptions
+    model: str  # as the reply names it
+    is_streamed: bool
+    wants_usage: bool  # in a stream
+    wants_ids: bool
+    left_out: tuple[str, ...] = ()  # unknown fields that a lenient server did not refuse
+
+
+def read_ask(body: bytes, chat: ChatService, settings: ServeSettings, defaults: Sampling = Sampling()) -> Ask:
+    """What this body asks; what it does not say of sampling is as in `defaults`.
+
+    Raises:
+        Refusal: no JSON, or no object.
+        RequestError: a field that is unknown, wrong, beyond this server's bounds, or cannot be honoured.
+    """
+    request, left_out = _decoded(body, lenient=settings.lenient)
+    check_inert(request)
+    _check_bounds(request, settings)
+    model, adapter = model_named(request.model, chat, settings)
+    stream_options = request.stream_options
+    return Ask(
+        messages=read_messages(request.messages),
+        sampling=_sampling(request).over(defaults),
+        options=_options(request, adapter, settings),
+        model=model,
+        is_streamed=bool(request.stream),
+        wants_usage=stream_options is not None and bool(stream_options.include_usage),
+        wants_ids=bool(request.return_token_ids),
+        left_out=left_out,
+    )
+
+
+def model_named(name: str | None, chat: ChatService, settings: ServeSettings) -> tuple[str, str | None]:
+    """The model of this name, and what `TurnOptions.adapter` says it.
+
+    Raises:
+        UnknownModel: no model or adapter is called so.
+    """
+    base = settings.served_name or chat.info.name
+    if name is None:
+        return chat.info.adapter or base, None
+    if name in chat.adapters:
+        return name, name
+    if name == base:
+        return name, ""
+    raise UnknownModel(f"The model `{name}` does not exist. There are: {', '.join([base, *chat.adapters])}.")
+
+
+def read_messages(messages: Sequence[MessageIn]) -> list[Message]:
+    """These messages, as values.
+
+    Raises:
+        InvalidMessages, UnsupportedFeature: one that cannot be, with its index.
+    """
+    return [_message(message, index) for index, message in enumerate(messages)]
+
+
+def check_variables(variables: Mapping[str, object] | None) -> None:
+    """Refuse template variables that are not a caller's to set, and values that nest too deeply.
+
+    Raises:
+        InvalidParameter: says which.
+    """
+    for name in variables or ():
+        if name in _TEMPLATES_OWN:
+            raise InvalidParameter("chat_template_kwargs", name, "the server sets this one")
+    _check_depth("chat_template_kwargs", variables)
+
+
+def decoded(body: bytes, kind: type[_T]) -> _T:
+    """A body of JSON as what it has to be.
+
+    Raises:
+        Refusal: no JSON.
+        InvalidParameter: a field that is unknown, missing or of the wrong type.
+    """
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        raise _explained(error, kind) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _no_json(body, error) from error
+
+
+def _decoded(body: bytes, *, lenient: bool) -> tuple[ChatRequest, tuple[str, ...]]:
+    try:
+        return _decoder.decode(body), ()
+    except msgspec.ValidationError as error:
+        if lenient and _UNKNOWN.search(str(error)):
+            return _without_unknown(body)
+        raise _explained(error, ChatRequest) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _no_json(body, error) from error
+
+
+def _no_json(body: bytes, error: Exception) -> Refusal:
+    if isinstance(error, RecursionError):
+        return Refusal(400, "invalid_json", "the body nests too deeply to be read")
+    if isinstance(error, msgspec.DecodeError) and _HALF.search(body):
+        return Refusal(400, "invalid_json", "a string holds half a character (a lone surrogate): it was cut")
+    return Refusal(400, "invalid_json", f"the body is no JSON: {error}")
+
+
+def _without_unknown(body: bytes) -> tuple[ChatRequest, tuple[str, ...]]:
+    """Leave out what is not known; of what lies deeper than the request itself nothing is."""
+    values = decoded(body, dict[str, Any])
+    unknown = tuple(ascii(name)[1:-1] for name in values if name not in FIELDS)  # fit for a header
+    try:
+        return msgspec.convert({name: values[name] for name in values if name in FIELDS}, ChatRequest), unknown
+    except msgspec.ValidationError as error:
+        raise _explained(error, ChatRequest) from error
+
+
+def _explained(error: msgspec.ValidationError, kind: type) -> InvalidParameter:
+    """What msgspec found, about the field and with the nearest name."""
+    match = _PATH.match(str(error))
+    what, path = (match["what"], match["path"] or "") if match else (str(error), "")
+    if missing := _MISSING.fullmatch(what):
+        return _Wrong(f"{path}.{missing['name']}" if path else missing["name"], "it is missing")
+    unknown = _UNKNOWN.search(what)
+    if unknown is None:
+        return _Wrong(path or "body", what)
+    name = f"{path}.{unknown['name']}" if path else unknown["name"]
+    known: tuple[str, ...] = getattr(kind, "__struct_fields__", ())
+    near = difflib.get_close_matches(unknown["name"][:_LONGEST_FIELD], known, n=1) if not path else []
+    return _Wrong(name, f"unknown field {name!r}" + (f": did you mean {near[0]!r}?" if near else ": leave it out"))
+
+
+class _Wrong(InvalidParameter):
+    """A field of the wrong type; the value itself is not told again."""
+
+    def __init__(self, name: str, sentence: str) -> None:
+        super().__init__(name, None, sentence)
+        self.args = (f"{name}: {sentence}",)
+
+
+def _check_bounds(request: ChatRequest, settings: ServeSettings) -> None:
+    stops = [request.stop] if isinstance(request.stop, str) else request.stop or []
+    alternatives = max(request.top_logprobs or 0, request.prompt_logprobs or 0)
+    for name, size, most in (
+        ("messages", len(request.messages), settings.max_messages),
+        ("n", request.n or 1, settings.max_choices),
+        ("best_of", request.best_of or 1, settings.max_choices),
+        ("stop", len(stops), settings.max_stop),
+        ("top_logprobs", alternatives, settings.max_logprobs),
+    ):
+        if size > most:
+            raise InvalidParameter(name, size, f"this server takes {most} at most")
+    for name, number in (("top_k", request.top_k or 0), ("priority", request.priority or 0)):
+        if not -_LARGEST <= number + 1 <= _LARGEST + 1:
+            raise InvalidParameter(name, number, "give a whole number of 64 bits")
+    check_variables(request.chat_template_kwargs)
+    if len(request.cache_salt or "") > _LONGEST_SALT:
+        raise InvalidParameter("cache_salt", "...", f"give {_LONGEST_SALT} characters at most")
+    if request.top_logprobs and not request.logprobs:
+        raise InvalidParameter("top_logprobs", request.top_logprobs, "it needs logprobs=true")
+    if request.prompt_logprobs is not None and request.stream:
+        raise InvalidParameter("prompt_logprobs", request.prompt_logprobs, "it needs stream=false")
+
+
+def _sampling(request: ChatRequest) -> Sampling:
+    asked = {name: value for name in _SAMPLED if (value := getattr(request, name)) is not None}
+    limits = {request.max_tokens, request.max_completion_tokens} - {None}
+    if len(limits) > 1:
+        raise InvalidParameter("max_tokens", request.max_tokens, "max_completion_tokens says otherwise: give one")
+    if request.logprobs:
+        asked["logprobs"] = request.top_logprobs or 0
+    if request.logit_bias:
+        asked["logit_bias"] = _biases(request.logit_bias)
+    return Sampling(max_tokens=limits.pop() if limits else None, **asked)
+
+
+def _biases(biases: Mapping[str, float]) -> dict[int, float]:
+    try:
+        return {int(token): bias for token, bias in biases.items()}
+    except ValueError as error:
+        raise InvalidParameter("logit_bias", "given", "its keys are token ids, whole numbers") from error
+
+
+def _options(request: ChatRequest, adapter: str | None, settings: ServeSettings) -> TurnOptions:
+    asked = request.duihua
+    overflow = (asked.window if asked is not None else None) or settings.overflow
+    limit = request.truncate_prompt_tokens
+    if limit is not None:  # whole turns go, where vLLM would cut the prompt's beginning off
+        if limit < -1 or limit == 0:
+            raise InvalidParameter("truncate_prompt_tokens", limit, "give at least 1, or -1 for the window's own bound")
+        if asked is not None and asked.window == "error":
+            raise InvalidParameter("truncate_prompt_tokens", limit, "duihua.window='error' says that nothing may go")
+        overflow = "drop"
+    policy = WindowPolicy(
+        overflow=overflow,
+        max_exchanges=None if asked is None else asked.max_exchanges,
+        overlong=None if asked is None else asked.overlong,
+        max_prompt_tokens=None if limit == -1 else limit,
+    )
+    return TurnOptions(
+        window=policy,
+        variables=request.chat_template_kwargs or None,
+        cache_salt=request.cache_salt or "",
+        priority=request.priority or 0,
+        adapter=adapter,
+        generation_prompt=request.add_generation_prompt is not False,
+        continue_final=bool(request.continue_final_message),
+    )
+
+
+def _message(message: MessageIn, index: int) -> Message:
+    role = _ROLES.get(message.role)
+    if role is None:
+        raise InvalidMessages(f"role {message.role!r} is unknown: use one of {list(_ROLES)}", index=index)
+    for name in ("refusal", "audio", "function_call"):
+        if getattr(message, name):
+            raise UnsupportedFeature(f"messages[{index}].{name}", "messages hold text and tool calls")
+    content = message.content
+    for call in message.tool_calls or ():
+        _check_arguments(call.function.arguments, index)
+    try:
+        return Message(
+            role,
+            content if isinstance(content, str) else _text(content or [], index),
+            reasoning=message.reasoning or message.reasoning_content or "",
+            tool_calls=tuple(
+                ToolCall(call.id, call.function.name, call.function.arguments) for call in message.tool_calls or ()
+            ),
+            tool_call_id=message.tool_call_id,
+            name=message.name,
+        )
+    except InvalidMessages as error:
+        raise InvalidMessages(str(error), index=index) from error
+
+
+def _text(parts: list[ContentPart], index: int) -> str:
+    for place, part in enumerate(parts):
+        if part.type != "text":
+            where = f"messages[{index}].content[{place}]"
+            raise UnsupportedFeature(where, f"its type is {part.type!r}, and messages hold text in this version")
+        if part.text is None:
+            raise InvalidMessages("a content part of type 'text' lacks its text", index=index)
+    return "".join(part.text or "" for part in parts)
+
+
+def _check_arguments(text: str, index: int) -> None:
+    """Refuse a tool call whose arguments nest deeper than templates can follow."""
+    if text.count("[") + text.count("{") <= _DEEPEST:
+        return
+    try:
+        _check_depth(f"messages[{index}].tool_calls", json.loads(text))
+    except RecursionError as error:
+        raise InvalidMessages("a tool call's arguments are nested too deeply", index=index) from error
+    except ValueError:
+        return  # no JSON: it stays text
+
+
+def _check_depth(name: str, value: object) -> None:
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [inner for outer in level for inner in _inside(outer)]
+        if not level:
+            return
+    raise InvalidParameter(name, "...", f"it nests deeper than {_DEEPEST} levels")
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()

@@ -1,0 +1,172 @@
+"""`POST /v1/chat/completions`: one turn, streamed or whole."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from duihua.chat.protocol import Burst
+from duihua.errors import DuihuaError
+from duihua.events import TurnFinished, TurnStarted
+from duihua.server.ask import Ask, read_ask
+from duihua.server.exchange import DONE, Exchange
+from duihua.server.failures import failure_of
+from duihua.server.frames import PING, ChunkWriter, Whole, window_header
+from duihua.server.running import Job
+from duihua.server.service import Service
+
+__all__ = ["chat_completions"]
+
+_SSE = "text/event-stream; charset=utf-8"
+_HEADERS = (("cache-control", "no-cache"), ("x-accel-buffering", "no"))
+
+
+async def chat_completions(service: Service, exchange: Exchange) -> None:
+    """Answer a conversation.
+
+    The client's leaving, the request's deadline and the server's end cancel the turn within one decoding step.
+
+    Raises:
+        DuihuaError, TimeoutError: before anything was answered.
+    """
+    body = await exchange.body(service.settings.max_body_bytes)
+    ask = read_ask(body, service.chat, service.settings, service.defaults)
+    if service.settings.log_prompts:
+        exchange.notes["messages"] = [message.to_dict() for message in ask.messages]
+    exchange.notes |= {"model": ask.model, "streamed": ask.is_streamed}
+    with service.running.job() as job:
+        answer = _Answer(service, exchange, ask, job)
+        watcher = asyncio.create_task(_watch(exchange, job))
+        try:
+            async with asyncio.timeout(service.settings.deadline_seconds):
+                await answer.run()
+        except asyncio.CancelledError:
+            if not job.is_cancelled_by_us():
+                raise
+            await answer.fail(job.ended_by)
+        except (DuihuaError, TimeoutError) as error:
+            await answer.fail(error)
+        finally:
+            watcher.cancel()
+
+
+async def _watch(exchange: Exchange, job: Job) -> None:
+    await exchange.left()
+    job.end(None)
+
+
+class _Answer:
+    """One turn on its way to one client."""
+
+    def __init__(self, service: Service, exchange: Exchange, ask: Ask, job: Job) -> None:
+        self._service = service
+        self._exchange = exchange
+        self._ask = ask
+        self._job = job
+        self._reply_id = f"chatcmpl-{secrets.token_hex(12)}"
+        self._pinger: asyncio.TimerHandle | None = None
+        self._pinging: asyncio.Task[None] | None = None
+        self._stepped = 0.0  # when tokens came last, and when something was written last
+        self._written = 0.0
+
+    async def run(self) -> None:
+        """To the end."""
+        ask = self._ask
+        bursts = self._service.chat.bursts(ask.messages, ask.sampling, ask.options)
+        async with aclosing(bursts):
+            if ask.is_streamed:
+                await self._stream(bursts)
+            else:
+                await self._whole(bursts)
+
+    async def fail(self, error: BaseException | None) -> None:
+        """End with an error: a reply where nothing was answered yet, else an event; nothing where nobody listens."""
+        self._job.settle()
+        if isinstance(error, DuihuaError):
+            self._service.heard(error)
+        if error is None or self._exchange.is_gone:
+            self._exchange.notes["left"] = True
+            return
+        failure = failure_of(error)
+        self._service.metrics.failed(failure.code or "")
+        if self._exchange.status == 0:
+            await self._exchange.fail(failure)
+        else:
+            await self._exchange.fail_late(failure)
+
+    async def _whole(self, bursts: AsyncGenerator[Burst]) -> None:
+        whole = Whole(self._reply_id, self._ask, self._service.chat)
+        async for burst in bursts:
+            self._note(burst)
+            whole.burst(burst)
+        report = whole.report
+        said = "" if report is None else window_header(report)
+        await self._exchange.reply(whole.body(), headers=self._told(said))
+
+    async def _stream(self, bursts: AsyncGenerator[Burst]) -> None:
+        writer = ChunkWriter(self._reply_id, self._ask, self._service.chat)
+        exchange = self._exchange
+        self._ping_later()
+        try:
+            async for burst in bursts:
+                self._note(burst)
+                data = writer.burst(burst)
+                if exchange.status == 0:
+                    await self._open(burst)
+                if data:
+                    self._written = time.monotonic()
+                    await exchange.write(data)
+        finally:
+            for ping in (self._pinger, self._pinging):
+                if ping is not None:
+                    ping.cancel()
+        await exchange.end(DONE)
+
+    async def _open(self, burst: Burst) -> None:
+        started = burst[0] if burst else None
+        said = window_header(started.window) if isinstance(started, TurnStarted) else ""
+        await self._exchange.start(_SSE, self._told(said))
+
+    def _told(self, window: str) -> tuple[tuple[str, str], ...]:
+        told = _HEADERS if self._ask.is_streamed else ()
+        if window:
+            told = (*told, ("x-duihua-window", window))
+        if self._ask.left_out:
+            told = (*told, ("x-duihua-ignored", ", ".join(name for name in self._ask.left_out if name.isascii())[:500]))
+        return told
+
+    def _note(self, burst: Burst) -> None:
+        """Count what came."""
+        first, now = burst[0], time.perf_counter()
+        if isinstance(first, TurnStarted):
+            self._job.has_begun = True
+            self._service.began(first, now - self._exchange.started)
+            self._exchange.notes["first_token"] = round(now - self._exchange.started, 4)
+        else:
+            self._service.stepped()
+            self._service.metrics.between_tokens.observe(now - self._stepped)
+        self._stepped = now
+        last = burst[-1]
+        if isinstance(last, TurnFinished):
+            self._service.metrics.finished(last.usage)
+            usage = last.usage
+            self._exchange.notes |= {"prompt_tokens": usage.prompt_tokens, "completion_tokens": usage.completion_tokens}
+
+    def _ping_later(self) -> None:
+        every = self._service.settings.ping_seconds
+        if every:
+            self._pinger = asyncio.get_running_loop().call_later(every, self._ping)
+
+    def _ping(self) -> None:
+        if time.monotonic() - self._written >= self._service.settings.ping_seconds:
+            self._pinging = self._service.spawn(self._write_ping())
+        self._ping_later()
+
+    async def _write_ping(self) -> None:
+        """A comment, so that nothing between here and the client thinks the connection dead."""
+        if self._exchange.status == 0:
+            await self._exchange.start(_SSE, self._told(""))
+        await self._exchange.write(PING)

@@ -1,0 +1,67 @@
+"""The server's log: a line for each request, as text or as JSON."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from typing import Any, Final, Literal
+
+import msgspec
+
+from duihua.server.exchange import Exchange
+from duihua.server.service import Service
+
+__all__ = ["log_exchange", "start_log"]
+
+_log = logging.getLogger("duihua.server.requests")
+_QUIET: Final = ("/health", "/ready", "/metrics")
+
+
+def start_log(kind: Literal["text", "json"]) -> None:
+    """Write what the server logs to stderr."""
+    handler = _Handler(sys.stderr)
+    handler.setFormatter(_Json() if kind == "json" else logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    for name in ("duihua", "uvicorn"):
+        logger = logging.getLogger(name)
+        logger.handlers[:] = [handler]
+        logger.setLevel(logging.INFO if name == "duihua" else logging.WARNING)
+        logger.propagate = False
+
+
+def log_exchange(exchange: Exchange, service: Service, route: str) -> None:
+    """One line about a request that ended, and its part of the metrics."""
+    seconds = time.perf_counter() - exchange.started
+    service.metrics.replied(route, exchange.status, seconds)
+    if service.tracer is not None:
+        service.tracer.record(exchange, route)
+    if route in _QUIET and exchange.status < 400:
+        return
+    notes = {"status": exchange.status, "seconds": round(seconds, 4), "request_id": exchange.request_id}
+    notes |= exchange.notes
+    text = " ".join(f"{name}={value}" for name, value in notes.items())
+    _log.info("%s %s %s", exchange.method[:20], route, text, extra={"notes": notes, "route": route})
+
+
+class _Handler(logging.StreamHandler[Any]):
+    """Goes without the lines that cannot be written, as on a full disk, and without a trace of each."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  logging's name
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+
+
+class _Json(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        row = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created)),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+        }
+        notes = getattr(record, "notes", None)
+        row |= {"route": getattr(record, "route", ""), **notes} if notes else {"message": record.getMessage()}
+        if record.exc_info:
+            row["exception"] = self.formatException(record.exc_info)
+        return msgspec.json.encode(row, enc_hook=str).decode()

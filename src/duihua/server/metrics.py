@@ -1,0 +1,126 @@
+"""What a server counts, as Prometheus reads it. Nothing here takes a lock: all of it runs in one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from duihua.events import TurnStarted, Usage
+
+__all__ = ["Histogram", "Metrics"]
+
+_FIRST: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)  # seconds
+_BETWEEN: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+_WHOLE: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+
+
+class Histogram:
+    """Counts of values up to each bound, in Prometheus's sense."""
+
+    __slots__ = ("_bounds", "_counts", "total")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self._bounds = bounds
+        self._counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
+
+    def observe(self, value: float) -> None:
+        """One more value."""
+        self._counts[bisect_left(self._bounds, value)] += 1
+        self.total += value
+
+    def rows(self, name: str) -> Iterable[str]:
+        """Its lines in Prometheus's text format."""
+        count = 0
+        for bound, more in zip((*self._bounds, "+Inf"), self._counts, strict=True):
+            count += more
+            yield f'{name}_bucket{{le="{bound}"}} {count}'
+        yield f"{name}_sum {self.total:.6f}"
+        yield f"{name}_count {count}"
+
+
+class Metrics:
+    """Counters, gauges and histograms of one server.
+
+    Args:
+        running: requests that run or wait, asked when somebody reads the metrics.
+        waiting: of these, those without a first token.
+        ready: whether the engine can answer.
+    """
+
+    def __init__(self, *, running: Callable[[], int], waiting: Callable[[], int], ready: Callable[[], bool]) -> None:
+        self._gauges = {"running_requests": running, "waiting_requests": waiting, "ready": ready, "tasks": _tasks}
+        self._replies: Counter[tuple[str, int]] = Counter()
+        self._errors: Counter[str] = Counter()
+        self._tokens: Counter[str] = Counter()
+        self._windows: Counter[str] = Counter()
+        self.first_token = Histogram(_FIRST)
+        self.between_tokens = Histogram(_BETWEEN)
+        self.whole_request = Histogram(_WHOLE)
+
+    def replied(self, path: str, status: int, seconds: float) -> None:
+        """A request ended; `path` is a route, not what a client wrote."""
+        self._replies[path, status] += 1
+        self.whole_request.observe(seconds)
+
+    def failed(self, code: str) -> None:
+        """An answer ended with this error."""
+        self._errors[code] += 1
+
+    def began(self, event: TurnStarted, seconds: float) -> None:
+        """A first token came, so long after its request."""
+        self.first_token.observe(seconds)
+        window = event.window
+        self._tokens["prompt"] += event.prompt_tokens
+        self._tokens["cached"] += event.cached_tokens
+        self._windows["dropped"] += bool(window.dropped_exchanges)
+        self._windows["clamped"] += window.clamped_from is not None
+        self._windows["shortened"] += window.shortened_from is not None
+
+    def finished(self, usage: Usage) -> None:
+        """A turn is complete."""
+        self._tokens["completion"] += usage.completion_tokens
+
+    def text(self) -> str:
+        """Everything, in Prometheus's text format 0.0.4."""
+        rows: list[str] = []
+
+        def add(name: str, kind: str, about: str, lines: Iterable[str]) -> None:
+            rows.extend((f"# HELP duihua_{name} {about}", f"# TYPE duihua_{name} {kind}", *lines))
+
+        for name, read in self._gauges.items():
+            add(name, "gauge", _ABOUT[name], [f"duihua_{name} {int(read())}"])
+        replies = [f'duihua_requests_total{{path="{p}",status="{s}"}} {n}' for (p, s), n in self._replies.items()]
+        add("requests_total", "counter", "Requests answered.", replies)
+        for name, label, counts in (
+            ("errors_total", "code", self._errors),
+            ("tokens_total", "kind", self._tokens),
+            ("window_cuts_total", "kind", self._windows),
+        ):
+            lines = [f'duihua_{name}{{{label}="{key}"}} {count}' for key, count in counts.items()]
+            add(name, "counter", _ABOUT[name], lines)
+        for name in ("first_token", "between_tokens", "whole_request"):
+            histogram: Histogram = getattr(self, name)
+            add(f"{name}_seconds", "histogram", _ABOUT[name], histogram.rows(f"duihua_{name}_seconds"))
+        return "\n".join(rows) + "\n"
+
+
+_ABOUT: Final = {
+    "running_requests": "Answers that run or wait for their first token.",
+    "waiting_requests": "Answers that wait for their first token: queued, or their prompt is being computed.",
+    "ready": "Whether the engine can answer.",
+    "tasks": "Tasks of the server's event loop.",
+    "errors_total": "Answers that ended with an error, by its code.",
+    "tokens_total": "Tokens of prompts, of these found in the prefix cache, and of answers.",
+    "window_cuts_total": "Conversations that were cut, answers that were clamped, texts that were shortened.",
+    "first_token": "From the request to its first token, queueing included.",
+    "between_tokens": "From one token, or several that came at once, to the next.",
+    "whole_request": "From the request to its end.",
+}
+
+
+def _tasks() -> int:
+    return len(asyncio.all_tasks())

@@ -1,0 +1,90 @@
+"""`POST /tokenize` and `/detokenize`, with vLLM's fields."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from duihua.chat.protocol import TurnOptions
+from duihua.errors import InvalidParameter, UnsupportedFeature
+from duihua.prompt.window import WindowPolicy
+from duihua.server.ask import check_variables, decoded, model_named, read_messages
+from duihua.server.exchange import Exchange
+from duihua.server.service import Service
+from duihua.server.wire import MessageIn
+
+__all__ = ["DetokenizeRequest", "TokenizeRequest", "detokenize", "tokenize"]
+
+
+class TokenizeRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A raw prompt, in which control literals are control tokens, or messages, in which they stay text."""
+
+    model: str | None = None
+    prompt: str | None = None
+    messages: list[MessageIn] | None = None
+    add_special_tokens: bool | None = None
+    add_generation_prompt: bool | None = None
+    continue_final_message: bool | None = None
+    return_token_strs: bool | None = None
+    chat_template_kwargs: dict[str, Any] | None = None
+
+
+class DetokenizeRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The ids of a text."""
+
+    tokens: list[int]
+    model: str | None = None
+
+
+async def tokenize(service: Service, exchange: Exchange) -> None:
+    """The ids of a text or of a conversation, nothing dropped.
+
+    Raises:
+        RequestError: neither or both of `prompt` and `messages`, or what the conversation itself is refused for.
+    """
+    asked = decoded(await exchange.body(service.settings.max_body_bytes), TokenizeRequest)
+    model_named(asked.model, service.chat, service.settings)
+    _check(asked, service.settings.max_messages)
+    if asked.prompt is not None:
+        ids = service.chat.tokenize(asked.prompt)
+    else:
+        options = TurnOptions(
+            window=WindowPolicy(overflow="error"),
+            variables=asked.chat_template_kwargs or None,
+            generation_prompt=asked.add_generation_prompt is not False,
+            continue_final=bool(asked.continue_final_message),
+        )
+        ids = service.chat.encode(read_messages(asked.messages or []), options)
+    strings = [service.chat.token_bytes(i).decode("utf-8", "replace") for i in ids] if asked.return_token_strs else None
+    window = service.chat.info.context_window
+    reply = {"count": len(ids), "max_model_len": window, "tokens": ids, "token_strs": strings}
+    await exchange.reply(msgspec.json.encode(reply))
+
+
+def _check(asked: TokenizeRequest, max_messages: int) -> None:
+    if (asked.prompt is None) == (asked.messages is None):
+        raise InvalidParameter("prompt", "given", "give either prompt or messages")
+    if len(asked.messages or ()) > max_messages:
+        raise InvalidParameter("messages", len(asked.messages or ()), f"this server takes {max_messages} at most")
+    check_variables(asked.chat_template_kwargs)
+    if asked.add_special_tokens:
+        raise UnsupportedFeature("add_special_tokens", "text is taken as it is: write the tokens into a raw prompt")
+    for name in ("add_generation_prompt", "continue_final_message", "chat_template_kwargs"):
+        if asked.prompt is not None and getattr(asked, name):
+            raise InvalidParameter(name, "given", "it belongs to messages: a raw prompt is rendered by no template")
+
+
+async def detokenize(service: Service, exchange: Exchange) -> None:
+    """The text of these ids.
+
+    Raises:
+        InvalidParameter: an id that the model does not have.
+    """
+    asked = decoded(await exchange.body(service.settings.max_body_bytes), DetokenizeRequest)
+    model_named(asked.model, service.chat, service.settings)
+    size = service.chat.info.engine.vocabulary_size
+    beyond = [token_id for token_id in asked.tokens if not 0 <= token_id < size]
+    if beyond:
+        raise InvalidParameter("tokens", beyond[0], f"the model's token ids are 0 to {size - 1}")
+    await exchange.reply(msgspec.json.encode({"prompt": service.chat.detokenize(asked.tokens)}))

@@ -1,0 +1,166 @@
+"""The chat request as it comes over the wire: OpenAI's fields and vLLM's, each with a type.
+
+The fields are those of `openai` 3.54 (types/chat/completion_create_params.py) and of vLLM 0.26 to 0.33
+(entrypoints/openai/chat_completion/protocol.py).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal
+
+import msgspec
+
+__all__ = ["FIELDS", "ChatRequest", "ContentPart", "FunctionCall", "MessageIn", "StreamOptions", "ToolCallIn", "WindowIn"]
+
+
+class ContentPart(msgspec.Struct, kw_only=True):
+    """A piece of a message; of other kinds than text only the kind is read, to refuse it by name."""
+
+    type: str
+    text: str | None = None
+
+
+class FunctionCall(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What a tool call calls."""
+
+    name: str
+    arguments: str = "{}"
+    parsed_arguments: Any = None  # what the `openai` package's parse() adds, from the arguments
+
+
+class ToolCallIn(msgspec.Struct, kw_only=True):
+    """A call in an assistant's message."""
+
+    id: str
+    function: FunctionCall
+    type: str = "function"
+
+
+class MessageIn(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A message; what the API returns may be sent back as it is."""
+
+    role: str
+    content: str | list[ContentPart] | None = None
+    name: str | None = None
+    tool_calls: list[ToolCallIn] | None = None
+    tool_call_id: str | None = None
+    reasoning: str | None = None
+    reasoning_content: str | None = None
+    refusal: str | None = None
+    audio: Any = None
+    annotations: Any = None
+    function_call: Any = None
+    parsed: Any = None  # what the `openai` package's parse() adds, from the content
+
+
+class StreamOptions(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What a stream tells besides its text."""
+
+    include_usage: bool | None = None
+    continuous_usage_stats: bool | None = None
+    include_obfuscation: bool | None = None
+
+
+class WindowIn(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The extension `duihua`: what to do when the conversation outgrows the context window."""
+
+    window: Literal["drop", "error"] | None = None
+    max_exchanges: int | None = None
+    overlong: Literal["head", "tail", "middle"] | None = None
+
+
+class ChatRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """`POST /v1/chat/completions`. What is typed `Any` is looked at in `ask`: most of it has to be inert."""
+
+    messages: list[MessageIn]
+    model: str | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    # Sampling
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    repetition_penalty: float | None = None
+    logit_bias: dict[str, float] | None = None
+    seed: int | None = None
+    n: int | None = None
+    best_of: int | None = None
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    min_tokens: int | None = None
+    stop: str | list[str] | None = None
+    stop_token_ids: list[int] | None = None
+    include_stop_str_in_output: bool | None = None
+    ignore_eos: bool | None = None
+    skip_special_tokens: bool | None = None
+    spaces_between_special_tokens: bool | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+    prompt_logprobs: int | None = None
+    use_beam_search: bool | None = None
+    length_penalty: float | None = None
+    early_stopping: bool | None = None
+    # The prompt
+    add_generation_prompt: bool | None = None
+    continue_final_message: bool | None = None
+    chat_template_kwargs: dict[str, Any] | None = None
+    truncate_prompt_tokens: int | None = None
+    cache_salt: str | None = None
+    priority: int | None = None
+    return_token_ids: bool | None = None
+    duihua: WindowIn | None = None
+    # Inert, or refused by name
+    user: Any = None
+    metadata: Any = None
+    store: Any = None
+    parallel_tool_calls: Any = None
+    service_tier: Any = None
+    prompt_cache_key: Any = None
+    prompt_cache_options: Any = None
+    prompt_cache_retention: Any = None
+    safety_identifier: Any = None
+    tools: Any = None
+    tool_choice: Any = None
+    functions: Any = None
+    function_call: Any = None
+    response_format: Any = None
+    modalities: Any = None
+    audio: Any = None
+    prediction: Any = None
+    reasoning_effort: Any = None
+    include_reasoning: Any = None
+    thinking_token_budget: Any = None
+    verbosity: Any = None
+    web_search_options: Any = None
+    moderation: Any = None
+    bad_words: Any = None
+    allowed_token_ids: Any = None
+    echo: Any = None
+    documents: Any = None
+    chat_template: Any = None
+    structured_outputs: Any = None
+    truncation_side: Any = None
+    return_tokens_as_token_ids: Any = None
+    mm_processor_kwargs: Any = None
+    media_io_kwargs: Any = None
+    kv_transfer_params: Any = None
+    vllm_xargs: Any = None
+    ec_transfer_params: Any = None
+    add_special_tokens: Any = None
+    watermarking: Any = None
+    logprob_token_ids: Any = None
+    repetition_detection: Any = None
+    request_id: Any = None
+    session_id: Any = None
+    stream_interval: Any = None
+    return_token_offsets: Any = None
+    return_prompt_text: Any = None
+    return_mm_kwargs: Any = None
+    mm_payload: Any = None
+    routed_experts_prompt_start: Any = None
+
+
+FIELDS: Final = frozenset(ChatRequest.__struct_fields__)

@@ -1,0 +1,101 @@
+"""A line for each request, as text or as JSON."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from server.asgi import ask, asked, serving
+
+NAMES = ("duihua", "uvicorn")
+
+
+@pytest.fixture(autouse=True)
+def loggers_as_they_were() -> Iterator[None]:
+    loggers = [logging.getLogger(name) for name in NAMES]
+    before = [(logger.handlers[:], logger.level, logger.propagate) for logger in loggers]
+    yield
+    for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):
+        logger.handlers[:], logger.propagate = handlers, propagate
+        logger.setLevel(level)
+
+
+class Full(io.StringIO):
+    """A disk that is full."""
+
+    def write(self, text: str) -> int:
+        raise OSError(28, "No space left on device")
+
+
+def started(monkeypatch: pytest.MonkeyPatch, kind: str, stream: io.StringIO) -> io.StringIO:
+    from duihua.server.log import start_log
+
+    monkeypatch.setattr(sys, "stderr", stream)
+    start_log("json" if kind == "json" else "text")
+    return stream
+
+
+def test_a_line_of_text_tells_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = started(monkeypatch, "text", io.StringIO())
+    asked(serving())
+    (line,) = written.getvalue().splitlines()
+    assert "POST /v1/chat/completions status=200 seconds=" in line
+    assert "completion_tokens=" in line
+
+
+def test_a_line_of_json_tells_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = started(monkeypatch, "json", io.StringIO())
+    replies = [asked(serving()), asked(serving(), stream=True), ask(serving(), "GET", "/strange")]
+    rows = [json.loads(line) for line in written.getvalue().splitlines()]
+    assert [row["request_id"] for row in rows] == [reply.headers["x-request-id"] for reply in replies]
+    assert [(row["route"], row["status"]) for row in rows] == [("/v1/chat/completions", 200)] * 2 + [("other", 404)]
+    assert rows[0]["level"] == "info"
+    assert rows[1]["streamed"] is True
+
+
+def test_an_error_of_ours_is_one_line_of_json_with_its_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = started(monkeypatch, "json", io.StringIO())
+    try:
+        raise ZeroDivisionError("why\nso")
+    except ZeroDivisionError:
+        logging.getLogger("duihua.server").exception("unexpected")
+    (row,) = map(json.loads, written.getvalue().splitlines())
+    assert (row["level"], row["message"]) == ("error", "unexpected")
+    assert "ZeroDivisionError: why\nso" in row["exception"]
+
+
+def test_prompts_stand_in_the_log_only_where_that_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = started(monkeypatch, "json", io.StringIO())
+    private = [{"role": "user", "content": "my secret\n你好"}]
+    asked(serving(), private)
+    assert "secret" not in written.getvalue()
+    asked(serving(log_prompts=True), private)
+    assert json.loads(written.getvalue().splitlines()[-1])["messages"] == private
+
+
+def test_probes_are_logged_only_where_they_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = started(monkeypatch, "text", io.StringIO())
+    for path in ("/health", "/ready", "/metrics"):
+        ask(serving(), "GET", path)
+    assert written.getvalue() == ""
+    ask(serving(), "GET", "/health", host="evil.example")
+    assert "status=421" in written.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["text", "json"])
+def test_a_request_cannot_write_lines_of_its_own(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    written = started(monkeypatch, kind, io.StringIO())
+    ask(serving(), "GET", "/a\r\nINFO forged", headers=(("x-request-id", "a\nINFO forged"),))
+    asked(serving(), model="a\nINFO forged")
+    asked(serving(lenient=True), **{"a\nINFO forged": 1})
+    assert len(written.getvalue().splitlines()) == 3
+
+
+def test_a_full_disk_stops_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    started(monkeypatch, "text", Full())
+    assert asked(serving()).status == 200

@@ -1,0 +1,101 @@
+"""/tokenize and /detokenize."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chat.talk import chat, engine, ids
+from prompt import traits
+from server.asgi import HELLO, Server, ask, asked, serving
+
+TALK = [{"role": "system", "content": "Be kind."}, *HELLO, {"role": "assistant", "content": "hi"}, *HELLO]
+
+
+def tokenize(server: Server, **fields: Any) -> Any:
+    return ask(server, "POST", "/tokenize", fields)
+
+
+def test_a_conversation_is_counted_exactly_as_a_turn_of_it() -> None:
+    kinds: list[dict[str, Any]] = [
+        {}, {"add_generation_prompt": False}, {"continue_final_message": True, "messages": TALK[:-1]}
+    ]  # fmt: skip
+    for fields in kinds:
+        over = engine("hello")
+        server = Server(chat(over))
+        found = tokenize(server, **{"messages": TALK} | fields).json()
+        told = asked(server, **{"messages": TALK} | fields).json()["usage"]["prompt_tokens"]
+        assert found["tokens"] == list(over.requests[0].token_ids)
+        assert found["count"] == len(found["tokens"]) == told
+        assert found["max_model_len"] == 4096
+
+
+def test_variables_of_the_template_count() -> None:
+    server = serving("hello", template=traits.CHATML + "{{ kind }}")
+    plain, more = (
+        tokenize(server, messages=TALK, chat_template_kwargs=kind).json() for kind in ({}, {"kind": "today"})
+    )
+    assert plain["count"] < more["count"]
+
+
+def test_raw_text_may_hold_control_tokens_and_messages_may_not() -> None:
+    raw = tokenize(serving(), prompt="<|user|>hello").json()["tokens"]
+    assert raw == ids("<|user|>hello")
+    found = tokenize(serving(), messages=[{"role": "user", "content": "<|user|>hello"}]).json()["tokens"]
+    assert ids("<|user|>")[0] not in found
+
+
+def test_a_text_and_its_tokens_are_the_same() -> None:
+    for text in ("", "hello", "你好，🙂", "<|user|>a\n"):
+        found = tokenize(serving(), prompt=text, return_token_strs=True).json()
+        assert found["count"] == len(found["tokens"]) == len(found["token_strs"])
+        assert ask(serving(), "POST", "/detokenize", {"tokens": found["tokens"]}).json() == {"prompt": text}
+    assert tokenize(serving(), prompt="hello").json()["token_strs"] is None
+    assert "".join(tokenize(serving(), prompt="hello you", return_token_strs=True).json()["token_strs"]) == "hello you"
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({}, "prompt"),
+        ({"prompt": "a", "messages": TALK}, "prompt"),
+        ({"prompt": 5}, "prompt"),
+        ({"prompt": "a", "add_special_tokens": True}, "add_special_tokens"),
+        ({"messages": TALK, "add_special_tokens": True}, "add_special_tokens"),
+        ({"prompt": "a", "add_generation_prompt": True}, "add_generation_prompt"),
+        ({"prompt": "a", "continue_final_message": True}, "continue_final_message"),
+        ({"prompt": "a", "chat_template_kwargs": {"a": 1}}, "chat_template_kwargs"),
+        ({"messages": TALK, "chat_template_kwargs": {"messages": 1}}, "chat_template_kwargs"),
+        ({"messages": TALK, "continue_final_message": True}, f"messages[{len(TALK) - 1}]"),
+        ({"messages": []}, "messages"),
+        ({"messages": [{"role": "strange"}]}, "messages[0]"),
+        ({"messages": TALK * 3}, "messages"),
+        ({"prompt": "a", "strange": 1}, "strange"),
+        ({"prompt": "a", "model": "strange"}, "model"),
+    ],
+)
+def test_what_cannot_be_tokenized_is_refused_by_name(fields: dict[str, Any], param: str) -> None:
+    reply = tokenize(serving(max_messages=10), **fields)
+    assert (reply.status, reply.error["param"]) == (404 if param == "model" else 400, param)
+
+
+def test_a_conversation_that_outgrew_the_window_is_counted_all_the_same() -> None:
+    assert tokenize(serving("hello", size=16), messages=TALK).json()["count"] > 16
+
+
+@pytest.mark.parametrize("tokens", [[-1], [100_000], [2**64], ["5"], [1.5], None, "5", [True]])
+def test_what_is_no_token_is_refused(tokens: object) -> None:
+    reply = ask(serving(), "POST", "/detokenize", {"tokens": tokens})
+    assert reply.status == 400
+    assert reply.error["param"].startswith("tokens")
+
+
+def test_ids_that_are_no_token_read_as_nothing() -> None:
+    """A model's matrix may have more rows than its tokenizer has tokens."""
+    assert ask(serving(), "POST", "/detokenize", {"tokens": [99_999]}).json() == {"prompt": ""}
+
+
+def test_a_lack_of_tokens_is_refused() -> None:
+    reply = ask(serving(), "POST", "/detokenize", {})
+    assert (reply.status, reply.error["param"]) == (400, "tokens")
