@@ -18,7 +18,9 @@ TESTS = ROOT / "tests"
 
 MODULE_LINES = 400
 FUNCTION_LINES = 50
-EXCUSED_SIZES: dict[str, str] = {}  # "path" or "path:function" -> why it is longer
+EXCUSED_SIZES: dict[str, str] = {
+    "tests/e2e/test_serve_robust.py": "one server stands all of it",
+}  # "path" or "path:function" -> why it is longer
 
 JUNK_DRAWERS = {"base", "common", "helper", "helpers", "lib", "manager", "misc", "shared", "stuff", "util", "utils"}
 HEAVY = ("torch", "transformers", "tokenizers", "vllm", "numpy", "safetensors", "huggingface_hub", "jinja2", "PIL")

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -103,10 +103,16 @@ class Served:
         home: the directory in which it lives.
         flags: of the command.
         stderr: where it writes instead.
+        variables: of its environment, beside the few it gets.
     """
 
     def __init__(
-        self, home: Path, *flags: str, engine: str = "transformers", stderr: IO[bytes] | int | None = None
+        self,
+        home: Path,
+        *flags: str,
+        engine: str = "transformers",
+        stderr: IO[bytes] | int | None = None,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         home.mkdir(parents=True, exist_ok=True)
         self.log_file = home / "log"
@@ -115,7 +121,7 @@ class Served:
         with self.log_file.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "duihua", "serve", "demo", *given, *flags],
-                env=environment(home),
+                env=environment(home, **(variables or {})),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=log if stderr is None else stderr,

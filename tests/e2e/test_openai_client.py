@@ -29,15 +29,13 @@ def pirate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_pirate(tmp_path_factory.mktemp("adapters") / "pirate")
 
 
-@pytest.fixture(scope="module", params=list(FLAGS))
+@pytest.fixture(scope="module", params=["transformers", pytest.param("vllm", marks=pytest.mark.slow)])
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, pirate: Path) -> Iterator[Served]:
     """The demo with an adapter beside it."""
     home, flags = tmp_path_factory.mktemp(request.param), FLAGS[request.param]
     path = {"PATH": os.environ["PATH"]}  # vLLM compiles what it needs for log-probabilities: that takes a compiler
-    with Served(
-        home, "--adapter", f"pirate={pirate}", *flags, engine=request.param, variables=path, wait_s=200
-    ) as served:
-        yield served.ready()
+    with Served(home, "--adapter", f"pirate={pirate}", *flags, engine=request.param, variables=path) as served:
+        yield served.listening(within_s=200)
 
 
 @pytest.fixture
@@ -52,8 +50,8 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     home = tmp_path_factory.mktemp("guarded")
     (home / "keys").write_text(f"{KEY}\n", encoding="utf-8")
     bounds = ("--max-sequences", "1", "--max-waiting", "1", "--deadline-seconds", "2", "--max-body-bytes", "20000")
-    with Served(home, "--api-key-file", str(home / "keys"), *bounds, wait_s=200) as served:
-        yield served.ready()
+    with Served(home, "--api-key-file", str(home / "keys"), *bounds) as served:
+        yield served.listening(within_s=200)
 
 
 @pytest.fixture

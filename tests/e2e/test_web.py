@@ -24,6 +24,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:The copy keyword is deprecated"),
 ]
 PATIENCE_MS = 30_000
+Visit = Callable[..., Page]
 # Notes what the process connects to and looks up. Python runs a module of this name when it starts.
 WITNESS = """
 import sys
@@ -71,12 +72,12 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]
 
 
 @pytest.fixture
-def visit(browser: Browser, demo: tuple[str, Path]) -> Iterator[Callable[[], Page]]:
+def visit(browser: Browser, demo: tuple[str, Path]) -> Iterator[Visit]:
     """Opens the demo's page as somebody new; nothing on it may go elsewhere or break."""
     contexts, elsewhere, errors = list[BrowserContext](), list[str](), list[str]()
 
-    def opened() -> Page:
-        context = browser.new_context()
+    def opened(width: int = 1280) -> Page:
+        context = browser.new_context(viewport={"width": width, "height": 800})
         context.set_default_timeout(PATIENCE_MS)
         contexts.append(context)
         page = context.new_page()
@@ -106,7 +107,7 @@ def box(page: Page) -> Locator:
     return page.locator("#box textarea")
 
 
-def test_a_conversation_streams_and_is_remembered(visit: Callable[[], Page]) -> None:
+def test_a_conversation_streams_and_is_remembered(visit: Visit) -> None:
     page = visit()
     expect(page.get_by_role("heading", name="demo")).to_be_visible()
     say(page, "My name is Kim.", max_tokens=12)
@@ -118,7 +119,7 @@ def test_a_conversation_streams_and_is_remembered(visit: Callable[[], Page]) -> 
     assert page.locator("#chat .user").all_inner_texts()[0].strip() == "My name is Kim."
 
 
-def test_an_answer_is_stopped_kept_and_the_next_one_given(visit: Callable[[], Page]) -> None:
+def test_an_answer_is_stopped_kept_and_the_next_one_given(visit: Visit) -> None:
     page = visit()
     say(page, "hello")
     answer = page.locator("#chat .bot").first
@@ -135,7 +136,7 @@ def test_an_answer_is_stopped_kept_and_the_next_one_given(visit: Callable[[], Pa
     assert answer.inner_text() == kept
 
 
-def test_a_new_conversation_is_empty(visit: Callable[[], Page]) -> None:
+def test_a_new_conversation_is_empty(visit: Visit) -> None:
     page = visit()
     say(page, "My name is Kim.", max_tokens=12)
     expect(page.locator("#status")).to_contain_text("12 tokens")
@@ -146,7 +147,7 @@ def test_a_new_conversation_is_empty(visit: Callable[[], Page]) -> None:
     assert "Kim" not in page.locator("#chat").inner_text()
 
 
-def test_an_answer_is_tried_again_in_its_place(visit: Callable[[], Page]) -> None:
+def test_an_answer_is_tried_again_in_its_place(visit: Visit) -> None:
     page = visit()
     say(page, "hello", max_tokens=3)
     expect(page.locator("#status")).to_contain_text("3 tokens")
@@ -156,7 +157,7 @@ def test_an_answer_is_tried_again_in_its_place(visit: Callable[[], Page]) -> Non
     expect(page.locator("#chat .user")).to_have_count(1)
 
 
-def test_visitors_do_not_share_a_conversation(visit: Callable[[], Page]) -> None:
+def test_visitors_do_not_share_a_conversation(visit: Visit) -> None:
     first, second = visit(), visit()
     say(first, "My name is Kim.", max_tokens=12)
     say(second, "What is my name?", max_tokens=12)
@@ -167,7 +168,7 @@ def test_visitors_do_not_share_a_conversation(visit: Callable[[], Page]) -> None
     expect(first.locator("#chat .bot").nth(1)).to_contain_text("Kim")
 
 
-def test_a_refused_message_comes_back_before_what_was_typed_meanwhile(visit: Callable[[], Page]) -> None:
+def test_a_refused_message_comes_back_before_what_was_typed_meanwhile(visit: Visit) -> None:
     page = visit()
     long = "long " * 3000
     say(page, long)
@@ -178,7 +179,7 @@ def test_a_refused_message_comes_back_before_what_was_typed_meanwhile(visit: Cal
     expect(page.locator("#chat .user")).to_have_count(1)
 
 
-def test_an_input_method_s_enter_does_not_send(visit: Callable[[], Page]) -> None:
+def test_an_input_method_s_enter_does_not_send(visit: Visit) -> None:
     page = visit()
     box(page).fill("ni")
     box(page).evaluate(
@@ -191,7 +192,15 @@ def test_an_input_method_s_enter_does_not_send(visit: Callable[[], Page]) -> Non
     expect(page.locator("#chat .user")).to_have_count(0)
 
 
-def test_the_server_asked_nobody(visit: Callable[[], Page], demo: tuple[str, Path]) -> None:
+def test_a_narrow_screen_begins_with_the_conversation(visit: Visit) -> None:
+    page = visit(400)
+    box(page).fill("hello")
+    page.locator("#send").click()  # the panel does not cover it
+    expect(page.locator("#chat .bot").first).to_contain_text(re.compile(r"\w{2}"))
+    page.locator("#stop").click()
+
+
+def test_the_server_asked_nobody(visit: Visit, demo: tuple[str, Path]) -> None:
     page = visit()
     say(page, "hello", max_tokens=3)
     expect(page.locator("#status")).to_contain_text("3 tokens")

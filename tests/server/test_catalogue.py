@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,21 @@ def test_an_adapter_is_loaded_listed_asked_and_unloaded(folder: Path) -> None:
         assert (await post(server, UNLOAD, lora_name="voice")).status == 404
 
     asyncio.run(whole())
+
+
+def test_a_model_that_is_an_adapter_answers_unless_its_base_is_named(folder: Path) -> None:
+    async def whole() -> list[str | None]:
+        over = engine("hello", "hello", "hello")
+        talk = chat(over)
+        await talk.load_adapter("voice", folder / "voice")
+        talk.info = replace(talk.info, adapter="voice")
+        server = Server(talk)
+        assert (await server.chat()).json()["model"] == "voice"
+        assert (await server.chat(model="scripted")).json()["model"] == "scripted"
+        assert (await server.chat(model="voice")).json()["model"] == "voice"
+        return [request.adapter for request in over.requests]
+
+    assert asyncio.run(whole()) == ["voice", None, "voice"]
 
 
 def test_an_adapter_may_go_by_another_name_than_its_folder(folder: Path) -> None:

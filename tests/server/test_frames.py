@@ -13,7 +13,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk, ChatCompletio
 from openai.types.chat.chat_completion_token_logprob import TopLogprob
 
 from chat.talk import chat, engine, ids
-from duihua.chat.protocol import Burst
+from duihua.events import Event, TextDelta
 from duihua.server.ask import read_ask
 from duihua.server.exchange import DONE
 from duihua.server.frames import ChunkWriter
@@ -267,13 +267,15 @@ def test_events_that_came_at_once_make_fewer_chunks_and_the_same_reply() -> None
     body = json.dumps({"messages": HELLO, "stream": True, "n": 2}).encode()
     ask = read_ask(body, talk, ServeSettings())
 
-    async def bursts() -> list[Burst]:
-        return [burst async for burst in talk.bursts(ask.messages, ask.sampling)]
+    async def came() -> list[Event]:
+        return [event async for event in talk.stream(ask.messages, ask.sampling)]
 
-    came = asyncio.run(bursts())
+    started, *others = asyncio.run(came())
+    told = (("hel", 0), ("lo", 0), ("the ", 1), ("weather", 1), (" world", 0))
+    texts = [TextDelta(text=text, choice=choice) for text, choice in told]
+    events = [started, *texts, *(event for event in others if not isinstance(event, TextDelta))]
     slow, fast = (ChunkWriter("one", ask, talk) for _ in range(2))
-    single = b"".join(slow.burst([event]) for burst in came for event in burst)
-    together = fast.burst([event for burst in came for event in burst])
+    single, together = b"".join(slow.burst([event]) for event in events), fast.burst(events)
     assert together.count(b"data: ") < single.count(b"data: ")
     replies = [Reply(headers={"content-type": SSE}, body=data + DONE) for data in (single, together)]
     assert whole_of(replies[0]) == whole_of(replies[1])

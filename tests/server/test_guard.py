@@ -139,6 +139,12 @@ def test_a_key_for_asking_is_none_for_adapters() -> None:
         assert get(server, path, bearer(ADMIN), *JSON, method="POST", body=b"{}").status == 400
 
 
+def test_where_no_adapter_can_be_loaded_any_key_is_told_so() -> None:
+    for path in ("/v1/load_lora_adapter", "/v1/unload_lora_adapter"):
+        assert get(serving(keys=[KEY], admin_keys=[ADMIN]), path, bearer(KEY), method="POST").status == 404
+        assert get(serving(), path, method="POST").status == 404
+
+
 def test_adapters_need_a_key_even_where_asking_needs_none() -> None:
     server = serving(admin_keys=[ADMIN], adapter_dir=".")
     assert get(server).status == 200

@@ -121,6 +121,12 @@ def test_what_the_api_answered_may_be_sent_back() -> None:
     )
 
 
+def test_the_name_of_a_speaker_reaches_the_template() -> None:
+    named = traits.CHATML.replace("{{ m.role }}", "{{ m.role }} {{ m.name }}")
+    found = prompt_of({"role": "user", "content": "hello", "name": "Kim"}, template=named, add_generation_prompt=False)
+    assert found == tuple(ids("<|im_start|>user Kim\nhello<|im_end|>\n"))
+
+
 def test_tool_calls_and_their_results_stand_in_the_prompt() -> None:
     assert asked(serving("hello", template=traits.GLM), TOOL_TURN).status == 200
     streamed = {**CALL, "index": 0, "function": {**CALL["function"], "parsed_arguments": {"a": 1}}}

@@ -35,6 +35,7 @@ _SAMPLED: Final = (
     "early_stopping",
 )  # fmt: skip
 _LONGEST_SALT: Final = 128
+_LONGEST_STOP: Final = 1024
 _LONGEST_FIELD: Final = 64  # characters; longer names are compared with none
 _DEEPEST: Final = 64  # levels of a value that templates read
 _LARGEST: Final = 2**63 - 1  # what every engine can count
@@ -192,16 +193,18 @@ class _Wrong(InvalidParameter):
 
 def _check_bounds(request: ChatRequest, settings: ServeSettings) -> None:
     stops = [request.stop] if isinstance(request.stop, str) else request.stop or []
-    alternatives = max(request.top_logprobs or 0, request.prompt_logprobs or 0)
     for name, size, most in (
         ("messages", len(request.messages), settings.max_messages),
         ("n", request.n or 1, settings.max_choices),
         ("best_of", request.best_of or 1, settings.max_choices),
         ("stop", len(stops), settings.max_stop),
-        ("top_logprobs", alternatives, settings.max_logprobs),
+        ("top_logprobs", request.top_logprobs or 0, settings.max_logprobs),
+        ("prompt_logprobs", request.prompt_logprobs or 0, settings.max_logprobs),
     ):
         if size > most:
             raise InvalidParameter(name, size, f"this server takes {most} at most")
+    if any(len(stop) > _LONGEST_STOP for stop in stops):  # each is looked for at every token
+        raise InvalidParameter("stop", "...", f"give {_LONGEST_STOP} characters at most")
     for name, number in (("top_k", request.top_k or 0), ("priority", request.priority or 0)):
         if not -_LARGEST <= number + 1 <= _LARGEST + 1:
             raise InvalidParameter(name, number, "give a whole number of 64 bits")
@@ -243,6 +246,8 @@ def _options(request: ChatRequest, adapter: str | None, settings: ServeSettings)
         if asked is not None and asked.window == "error":
             raise InvalidParameter("truncate_prompt_tokens", limit, "duihua.window='error' says that nothing may go")
         overflow = "drop"
+    if asked is not None and asked.max_exchanges is not None and asked.max_exchanges < 1:
+        raise InvalidParameter("duihua.max_exchanges", asked.max_exchanges, "keep at least 1; the last is always kept")
     policy = WindowPolicy(
         overflow=overflow,
         max_exchanges=None if asked is None else asked.max_exchanges,

@@ -16,7 +16,9 @@ _TOO_LARGE: Final = Refusal(431, "headers_too_large", "the request's headers are
 _BROKEN: Final = Refusal(400, "invalid_http", "this is no HTTP request")
 _PHRASES: Final = {400: b"Bad Request", 431: b"Request Header Fields Too Large"}
 _BODY_ROOM: Final = 256 * 1024  # what of a body may come together with its head
-_GRACE: Final = 2.0  # seconds to take last words in
+_AROUND: Final = 4  # bytes of a header beside its name and value
+_LINGER: Final = 0.3  # seconds to throw away what still comes after last words
+_GRACE: Final = 2.0  # seconds for clients to take the rest when the server ends
 _OF_UPGRADES: Final = (b"connection", b"upgrade", b"http2-settings")
 
 
@@ -83,7 +85,7 @@ class BoundedConnection(HttpToolsProtocol):
         """A head is whole."""
         if self._is_refused or self.transport.is_closing():
             return
-        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        size = len(self.url) + sum(len(name) + len(value) + _AROUND for name, value in self.headers)
         if size > self.max_header_bytes:
             self._refuse(_TOO_LARGE)
         elif not self.parser.should_upgrade():
@@ -169,7 +171,7 @@ class BoundedConnection(HttpToolsProtocol):
         head = b"HTTP/1.1 %d %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
         self.transport.write(head % (refusal.status, _PHRASES[refusal.status], len(body)) + body)
         # A connection closed with something unread is reset, and what was written may be lost.
-        self._coming = self.loop.call_later(_GRACE, self._give_up)
+        self._coming = self.loop.call_later(_LINGER, self._give_up)
 
 
 def _stop(timer: asyncio.TimerHandle | None) -> None:

@@ -10,7 +10,16 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-__all__ = ["FIELDS", "ChatRequest", "ContentPart", "FunctionCall", "MessageIn", "StreamOptions", "ToolCallIn", "WindowIn"]
+__all__ = [
+    "FIELDS",
+    "ChatRequest",
+    "ContentPart",
+    "FunctionCall",
+    "MessageIn",
+    "StreamOptions",
+    "ToolCallIn",
+    "WindowIn",
+]
 
 
 class ContentPart(msgspec.Struct, kw_only=True):

@@ -54,6 +54,7 @@ class Parts:
     stop: Component
     retry: Component
     clear: Component
+    side: Component  # holds the panel
     panel: tuple[Component, ...]  # system prompt, adapter, exchanges kept, and one for each of `SAMPLED`
 
 
@@ -89,7 +90,7 @@ def lay_out(say: Say, info: ModelInfo, adapters: Iterable[str], wishes: Wishes, 
         stop = gr.Button(say("stop"), variant="stop", elem_id="stop", visible=False)
         retry = gr.Button(say("retry"), elem_id="retry")
         clear = gr.Button(say("clear"), elem_id="clear")
-    with gr.Sidebar(label=say("panel"), position="right"):
+    with gr.Sidebar(label=say("panel"), position="right") as side:
         panel = _panel(say, info, list(adapters), wishes)
     return Parts(
         visit=gr.State(),
@@ -101,6 +102,7 @@ def lay_out(say: Say, info: ModelInfo, adapters: Iterable[str], wishes: Wishes, 
         stop=stop,
         retry=retry,
         clear=clear,
+        side=side,
         panel=panel,
     )
 

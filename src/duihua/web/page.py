@@ -28,6 +28,8 @@ Picture = dict[Any, Any]
 """What changes on the page: parts of it to their values."""
 
 _PAUSE_S: Final = 0.05  # between two pictures of an answer that streams
+# On a narrow screen the open panel would hide the page.
+_OPEN: Final = "() => ({__type__: 'update', open: window.innerWidth >= 768})"
 # Runs in the browser, so that no key typed meanwhile is lost. A message leaves the box when it was accepted, and comes
 # back where nothing came of it; until then, and where the server is gone, it stays.
 _OBEY: Final = """(typed, order) => {
@@ -75,6 +77,7 @@ class Page:
         at_once: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "undocumented"}
         sending = [parts.box.submit, parts.send.click]
         gr.on(sending, self._send, inputs=[parts.visit, parts.box, *parts.panel], api_name="send", **answering)
+        cast("Any", self.blocks).load(None, outputs=parts.side, js=_OPEN)
         parts.order.change(None, inputs=[parts.box, parts.order], outputs=parts.box, js=_OBEY)
         parts.retry.click(self._retry, inputs=[parts.visit, *parts.panel], api_name="retry", **answering)
         parts.stop.click(self._stop, inputs=[parts.visit], api_name="stop", **at_once)
