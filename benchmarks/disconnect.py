@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Final
 
 from bars import report
+from figures import at
 from gauges import Gauges
 from geometries import make_checkpoint
 from load import request_bytes
 from model_flags import add_model_flags, engine_settings
 from paper import also_written, machine
-from serve import at
 from servers import Server, duihua_command, ending_on_sigterm
 
 _LONG: Final = 4096  # tokens: no answer ends by itself

@@ -12,76 +12,27 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from answers import Answer, read_answer
+from answers import read_answer
 from bars import read_bars, report
+from figures import AT_ONCE, GROWING, OURS, Measured, Results, main_figure, ratio, show, summed_up
 from geometries import make_checkpoint
 from load import Generator, Load, exchange_alone, request_bytes
 from model_flags import add_model_flags, engine_settings
 from paper import also_written, machine
 from servers import Command, Cpu, Server, duihua_command, ending_on_sigterm, vllm_command
 
-_OURS: Final = "duihua"
 _THEIRS: Final = "vllm"
 _RUST: Final = "vllm-rust"
 _ROOM: Final = 256  # tokens of KV for each stream's prompt and its half-filled blocks
 _GROWN: Final = 8192  # tokens of such a history and some more
 _HISTORY: Final = 100  # messages
-_GROWING: Final = "growing"
-_AT_ONCE: Final = "one token"
 _CPU_AT: Final = 64  # streams at which the front's processor time is judged
 _IDLE_S: Final = 5.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
-    """What a server did under a load."""
-
-    tokens_per_s: float
-    requests_per_s: float
-    first_ms: tuple[float, float]  # p50 and p99 of the time to the first text
-    gap_ms: float  # p99 of the time between two arrivals of text in one answer
-    front_ms: float  # of processor time for each token, outside the engine: the same as seconds for 1,000
-    all_ms: float  # with the engine
-    texts: tuple[str, ...]
-    sizes: tuple[tuple[int, int], ...]  # tokens of prompt and answer
-
-
-def at(share: float, values: Sequence[float]) -> float:
-    """The value below which this share of them lies."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
-
-
-def summed_up(answers: Sequence[Answer], cpu: tuple[float, float]) -> Measured:
-    """The figures of one measurement.
-
-    Args:
-        answers: all of them.
-        cpu: seconds of the front's and the engine's processes.
-    """
-    wall_s = max(answer.ended for answer in answers) - min(answer.started for answer in answers)
-    first = [(answer.arrivals[0] - answer.started) * 1e3 for answer in answers]
-    gaps = [
-        (after - before) * 1e3
-        for answer in answers
-        for before, after in zip(answer.arrivals, answer.arrivals[1:], strict=False)
-    ]
-    tokens = sum(answer.tokens for answer in answers)
-    return Measured(
-        tokens_per_s=tokens / wall_s,
-        requests_per_s=len(answers) / wall_s,
-        first_ms=(statistics.median(first), at(0.99, first)),
-        gap_ms=at(0.99, gaps),
-        front_ms=cpu[0] / tokens * 1e3,
-        all_ms=sum(cpu) / tokens * 1e3,
-        texts=tuple(answer.text for answer in answers),
-        sizes=tuple((answer.prompt_tokens, answer.tokens) for answer in answers),
-    )
 
 
 def measure(server: Server, load: Load, generator: Generator) -> Measured:
@@ -98,7 +49,7 @@ def loads(arguments: argparse.Namespace) -> dict[str, Load]:
         questions = max(arguments.questions, -(-arguments.least_tokens // (streams * arguments.tokens)))
         cases[str(streams)] = Load(label="", streams=streams, questions=questions, tokens=arguments.tokens)
     if arguments.growing:
-        cases[_GROWING] = Load(
+        cases[GROWING] = Load(
             label="",
             streams=arguments.growing,
             questions=arguments.turns + 1,
@@ -107,7 +58,7 @@ def loads(arguments: argparse.Namespace) -> dict[str, Load]:
             history_words=arguments.history_words,
         )
     if arguments.at_once:
-        cases[_AT_ONCE] = Load(label="", streams=arguments.at_once, questions=8, tokens=1, streamed=False)
+        cases[AT_ONCE] = Load(label="", streams=arguments.at_once, questions=8, tokens=1, streamed=False)
     return cases
 
 
@@ -115,7 +66,7 @@ def commands(arguments: argparse.Namespace, path: Path, logs: Path) -> dict[str,
     """How each side is started, by its name."""
     import torch
 
-    wanted = [_OURS] * ("ours" in arguments.sides) + [_THEIRS] * ("vllm" in arguments.sides)
+    wanted = [OURS] * ("ours" in arguments.sides) + [_THEIRS] * ("vllm" in arguments.sides)
     wanted += [_RUST] * (arguments.rust is not None) + [f"{_THEIRS}-{n}" for n in arguments.fronts]
     if arguments.gpu_memory_share is None and torch.cuda.is_available():
         arguments.gpu_memory_share = round(0.9 / len(wanted), 2)  # they live side by side
@@ -123,7 +74,7 @@ def commands(arguments: argparse.Namespace, path: Path, logs: Path) -> dict[str,
     capacity = max(most * (arguments.tokens + _ROOM), arguments.growing * _GROWN, arguments.context_window)
     engine = engine_settings(arguments, kv_capacity=capacity, max_sequences=most, log=logs / "unused.log")
     made = {
-        _OURS: lambda: duihua_command(str(path), engine, ("--max-waiting", str(most), *arguments.our_flag)),
+        OURS: lambda: duihua_command(str(path), engine, ("--max-waiting", str(most), *arguments.our_flag)),
         _THEIRS: lambda: vllm_command(path, engine),
         _RUST: lambda: vllm_command(path, engine, rust=arguments.rust),
     }
@@ -194,9 +145,6 @@ def check_work(case: str, load: Load, results: Mapping[str, Measured]) -> float:
     return statistics.mean(len(set(texts)) == 1 for texts in zip(*(side.texts for side in sides), strict=True))
 
 
-Results = dict[str, list[dict[str, Measured]]]  # by case, by round, by side
-
-
 def compare(servers: Mapping[str, Server], generator: Generator, arguments: argparse.Namespace) -> Results:
     """Measure all sides in turn, after a round that warms up."""
     cases = loads(arguments)
@@ -208,54 +156,14 @@ def compare(servers: Mapping[str, Server], generator: Generator, arguments: argp
             order = list(servers) if round_ % 2 else list(servers)[::-1]
             result = {name: measure(servers[name], labelled, generator) for name in order}
             share = check_work(case, load, result)
-            figures = ", ".join(f"{name} {_figure(case)(result[name]):.1f}" for name in servers)
+            figures = ", ".join(f"{name} {main_figure(case)(result[name]):.1f}" for name in servers)
             print(f"round {round_}, {case}: {figures}")
             if round_:
                 results[case].append(result)
                 same += [] if load.history else [share]
-    print(f"answers whose text is the same on all sides: {statistics.mean(same):.1%} (bfloat16 rounds by batch)")
+    if same:
+        print(f"answers whose text is the same on all sides: {statistics.mean(same):.1%} (bfloat16 rounds by batch)")
     return results
-
-
-def _figure(case: str) -> Callable[[Measured], float]:
-    """What a case is about."""
-    if case == _GROWING:
-        return lambda measured: measured.first_ms[0]
-    return (lambda measured: measured.requests_per_s) if case == _AT_ONCE else lambda measured: measured.tokens_per_s
-
-
-def show(results: Results) -> None:
-    """Print the table."""
-    print(
-        f"{'streams':>9}  {'side':10} {'tokens/s':>8} {'(least-most)':>15} {'req/s':>7} {'first ms':>9} {'p99':>8}"
-        f" {'gap p99':>8} {'front CPU':>9} {'all CPU':>8}  (CPU: s per 1,000 tokens)"
-    )
-    for case, rounds in results.items():
-        for name in rounds[0]:
-            side = [result[name] for result in rounds]
-            speeds = [measured.tokens_per_s for measured in side]
-            print(
-                f"{case:>9}  {name:10} {statistics.median(speeds):8.0f} {f'({min(speeds):.0f}-{max(speeds):.0f})':>15}"
-                f" {_middle(side, lambda m: m.requests_per_s):7.1f} {_middle(side, lambda m: m.first_ms[0]):9.1f}"
-                f" {_middle(side, lambda m: m.first_ms[1]):8.1f} {_middle(side, lambda m: m.gap_ms):8.1f}"
-                f" {_middle(side, lambda m: m.front_ms):9.4f} {_middle(side, lambda m: m.all_ms):8.4f}"
-            )
-
-
-def _middle(side: Sequence[Measured], figure: Callable[[Measured], float]) -> float:
-    return statistics.median(figure(measured) for measured in side)
-
-
-def ratio(results: Results, case: str, other: str, figure: Callable[[Measured], float]) -> float | None:
-    """Ours by theirs, of the medians; None where a side or the case is missing. Printed with the rounds' own ratios."""
-    rounds = results.get(case)
-    if not rounds or not {_OURS, other} <= rounds[0].keys():
-        return None
-    ours, theirs = ([figure(result[name]) for result in rounds] for name in (_OURS, other))
-    value = statistics.median(ours) / statistics.median(theirs)
-    own = statistics.median(mine / its for mine, its in zip(ours, theirs, strict=True))
-    print(f"{case:>9}  {_OURS} / {other}: {value:.3f}  (median of the rounds' own ratios {own:.3f})")
-    return value
 
 
 def bars(results: Results) -> dict[str, float | None]:
@@ -265,7 +173,7 @@ def bars(results: Results) -> dict[str, float | None]:
         for case in results:
             if case.isdigit():
                 values[f"serve.tokens_vs_{bar}_{case}"] = ratio(results, case, other, lambda m: m.tokens_per_s)
-    values["serve.ttft_growing"] = ratio(results, _GROWING, _THEIRS, lambda m: m.first_ms[0])
+    values["serve.ttft_growing"] = ratio(results, GROWING, _THEIRS, lambda m: m.first_ms[0])
     values["serve.front_cpu"] = ratio(results, str(_CPU_AT), _THEIRS, lambda m: m.front_ms)
     named = [name for name in read_bars() if name.startswith("serve.") and not name.endswith("_ms")]
     return {name: values.get(name) for name in named}

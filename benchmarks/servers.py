@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -132,7 +133,7 @@ class Server:
         """
         self.name, self.port = name, _free_port()
         self._ready = command.ready
-        self._told = _plugin(logs / f"settings-{name}")
+        self._told = _plugin(Path(tempfile.mkdtemp(prefix=f"settings-{name}-", dir=logs)))
         self.log = logs / f"server-{name}.log"
         path = os.pathsep.join(filter(None, (str(self._told), os.environ.get("PYTHONPATH"))))  # noqa: TID251
         environment = {**os.environ, **command.environment, "PYTHONPATH": path}  # noqa: TID251

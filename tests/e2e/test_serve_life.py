@@ -101,8 +101,9 @@ def test_who_ends_his_side_of_the_connection_has_left(served: Served) -> None:
 @pytest.mark.parametrize("is_streamed", [True, False])
 def test_leaving_is_seen_behind_further_requests_of_the_same_connection(served: Served, is_streamed: bool) -> None:
     with served.socket() as wire:
-        wire.sendall(request_of(asked(stream=is_streamed)) * 3)
-        eventually(lambda: served.runs(1))
+        wire.sendall(request_of(asked(stream=is_streamed)))
+        eventually(lambda: served.runs(1, waiting=0))
+        wire.sendall(request_of(asked()) * 2)
     eventually(lambda: served.runs(0), within_s=5)
     assert served.answers()
 
@@ -194,6 +195,18 @@ def test_a_signal_while_the_model_loads_ends_at_once(tmp_path: Path, number: sig
         os.kill(person.child.pid, number)
         assert person.exit_code() == 128 + number
         assert "Traceback" not in person.raw
+
+
+@pytest.mark.slow
+def test_an_engine_that_is_busy_for_long_is_ready(start: Callable[..., Served]) -> None:
+    served = start("--max-sequences", "1")
+    stream = served.stream(n=16)  # which come one after another
+    since = time.monotonic()
+    for _ in stream.events():
+        if time.monotonic() - since > 11:  # a first token proves nothing after ten
+            break
+    assert served.get("/ready")[0] == 200
+    stream.leave()
 
 
 VLLM = ("--eager", "--drain-seconds", "1")

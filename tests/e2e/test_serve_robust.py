@@ -179,7 +179,8 @@ def test_who_wishes_for_another_protocol_is_answered_in_this_one(served: Served)
     assert reply.count(b'"chat.completion"') == 4
 
 
-def test_a_refused_body_is_read_to_its_end_so_that_the_refusal_arrives(served: Served) -> None:
+def test_what_is_refused_is_read_all_the_same_so_that_the_refusal_arrives(served: Served) -> None:
+    assert served.get("/health", x="a" * 5_000_000)[0] == 431
     body = b'{"messages": "' + b"x" * (9 << 20) + b'"}'
     for _ in range(2):
         status, _, reply = served.get("/v1/chat/completions", method="POST", body=body, content_type="application/json")
@@ -367,6 +368,19 @@ def test_a_closed_stderr_ends_no_server_and_no_connection_takes_its_place(tmp_pa
         assert Path(f"/proc/{served.process.pid}/fd/2").resolve() == Path(os.devnull)
         served.tell(signal.SIGTERM)
         assert served.exit_code() == 0
+
+
+@pytest.mark.slow
+def test_no_wait_has_to_have_an_end(tmp_path: Path) -> None:
+    waits = ("deadline", "keep-alive", "ping", "drain")
+    flags = [word for wait in waits for word in (f"--{wait}-seconds", "inf")]
+    with Served(tmp_path, *flags).listening() as served:
+        assert served.answers()
+        stream = served.stream(max_tokens=20)
+        served.tell(signal.SIGTERM)
+        assert stream.end()[1] == "[DONE]"
+        assert served.exit_code() == 0
+        assert "Traceback" not in served.log
 
 
 def test_an_address_that_is_taken_is_said_before_a_model_is_loaded(tmp_path: Path) -> None:

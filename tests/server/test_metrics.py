@@ -121,6 +121,19 @@ def test_what_runs_and_what_waits_is_told() -> None:
     assert asyncio.run(whole()) == [(2, 1), (0, 0)]
 
 
+def test_clients_that_left_before_their_answer_are_counted_as_proxies_count_them() -> None:
+    async def whole() -> Counts:
+        gate = Turnstile(0)
+        server = Server(chat(engine("hello", gate=gate)))
+        async with server.call("POST", CHAT, {"messages": HELLO}) as call:
+            await gate.reached.wait()
+            call.leave()
+            await call.ended()
+        return await counts_of(server)
+
+    assert count(asyncio.run(whole()), "requests_total", path=CHAT, status="499") == 1
+
+
 def test_a_histogram_counts_up_to_each_bound() -> None:
     histogram = Histogram((1.0, 2.0))
     for value in (0.5, 1.0, 1.5, 7.0):
