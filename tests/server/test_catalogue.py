@@ -98,7 +98,22 @@ def test_an_adapter_may_go_by_another_name_than_its_folder(folder: Path) -> None
 
 @pytest.mark.parametrize(
     "name",
-    ["", ".", "..", "../voice", "voice/../other", "outside", "strange", "file", "a\\b", "a\0b", "/etc", "~", "voice/"],
+    [
+        "",
+        ".",
+        "..",
+        "../voice",
+        "voice/../other",
+        "outside",
+        "strange",
+        "file",
+        "a\\b",
+        "a\0b",
+        "/etc",
+        "~",
+        "voice/",
+        "a" * 5000,
+    ],
 )
 def test_only_folders_right_below_the_directory_are_loaded(folder: Path, name: str) -> None:
     reply = one(administered(folder), LOAD, lora_name="x", lora_path=name or None)

@@ -88,10 +88,14 @@ def _inside(service: Service, name: str) -> Path:
     root = Path(service.settings.adapter_dir or ".").expanduser().resolve()
     if not name or name in (".", "..") or "/" in name or "\\" in name or "\0" in name:
         raise InvalidParameter("lora_path", name, "name a folder right below the server's adapter directory")
-    path = (root / name).resolve()
-    if path.parent != root or not path.is_dir():
+    path = root / name
+    try:
+        is_inside = path.resolve().parent == root and path.is_dir()
+    except OSError:  # a name that no folder can have
+        is_inside = False
+    if not is_inside:
         raise InvalidParameter("lora_path", name, "there is no such folder in the server's adapter directory")
-    return path
+    return path.resolve()
 
 
 def _card(service: Service, name: str) -> dict[str, Any]:
