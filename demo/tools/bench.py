@@ -136,7 +136,7 @@ def _clash(a: Kind, b: Kind) -> bool:
 
 def offer(kind: Kind, rng: Random, lang: Lang, *, held: bool) -> Tool:
     """The kind with one of its names, descriptions and sets of parameters."""
-    own = lang if rng.random() < 0.75 else _OTHER[lang]
+    own = lang if rng.random() < 0.75 or kind.is_untold else _OTHER[lang]
     params = [param for param in kind.params if param.required or rng.random() < 0.5]
     if rng.random() < 0.3:
         rng.shuffle(params)

@@ -73,6 +73,7 @@ class Kind:
     covers: tuple[str, ...] = ()  # kinds whose requests this one could serve, too
     takes: str | None = None  # the slot that may be filled by what the call before gave
     is_own: bool = False  # the demo does it without a tool, too, as far as it goes
+    is_untold: bool = False  # it is about a word whose translation training does not tell
 
     @property
     def required(self) -> frozenset[str]:

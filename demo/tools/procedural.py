@@ -94,6 +94,7 @@ def _kind(rng: Random, family: str, noun: _Word, held: bool, beside: Kind | None
         (_as_param(taken, draws, keys),),
         results,
         {lang: _wording(rng, lang, family, words, extra) for lang in LANGS},
+        is_untold=held and any(word.en != word.zh for word in (noun, extra) if word is not None),
     )
 
 

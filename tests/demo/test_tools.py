@@ -240,3 +240,13 @@ def test_english_parameters_stand_in_english_schemas():
         tool = offer(kind, Random(seed), "en", held=False)
         if not CHINESE.search(tool.schema["description"]):
             assert not any(CHINESE.search(name) for name in tool.names.values())
+
+
+@pytest.mark.parametrize("lang", LANGS)
+def test_a_word_whose_translation_training_does_not_tell_is_described_as_it_is_asked_for(lang: Lang):
+    for seed in range(60):
+        rng = Random(f"untold {seed}")
+        kind = draw_kind(rng, lang, held=True)
+        described = offer(kind, rng, lang, held=True).schema["description"]
+        if kind.is_untold:
+            assert bool(CHINESE.search(described)) == (lang == "zh")
