@@ -211,6 +211,12 @@ _FLAGS: Final[Mapping[str, Flag]] = {
         Flag("engine.prefix_caching", "vLLM: keep the KV of shared prefixes.", "vLLM：缓存相同前缀的键值。"),
         Flag("engine.chunked_prefill", "vLLM: compute long prompts in pieces.", "vLLM：分块计算长提示。"),
         Flag(
+            "engine.gather_ms",
+            "vLLM: how long a token may wait for the next ones while many answers run; 0: never.",
+            "vLLM：许多回答同时生成时，一个词元最多等待后续词元多久；0 为从不等待。",
+            metavar="MILLISECONDS",
+        ),
+        Flag(
             "engine.kv_cache_dtype",
             "vLLM: number format of keys and values (auto, fp8, ...).",
             "vLLM：键值的数值格式（auto、fp8 等）。",

@@ -25,6 +25,7 @@ _LOWEST: Final = {
     "max_adapters": 1,
     "max_adapter_rank": 1,
 }
+_LONGEST_WAIT: Final = 1000.0
 VLLM_ONLY: Final = (
     "gpu_memory_share",
     "tensor_parallel_size",
@@ -35,6 +36,7 @@ VLLM_ONLY: Final = (
     "eager",
     "prefix_caching",
     "chunked_prefill",
+    "gather_ms",
     "kv_cache_dtype",
     "speculative_config",
     "engine_args",
@@ -70,6 +72,7 @@ class EngineSettings:
     eager: bool | None = None  # no CUDA graphs and no compilation: starts sooner, runs slower
     prefix_caching: bool | None = None
     chunked_prefill: bool | None = None
+    gather_ms: float = 50.0  # milliseconds that a token may wait for the next ones while many answers run; 0: never
     kv_cache_dtype: str | None = None  # "auto", "fp8", ...
     speculative_config: Mapping[str, Any] | None = None  # vLLM's own: {"method": "ngram", ...}
     engine_args: Mapping[str, Any] = field(default_factory=dict[str, Any])  # any other of vLLM's AsyncEngineArgs
@@ -91,6 +94,9 @@ class EngineSettings:
         share: Any = self.gpu_memory_share
         if share is not None and (isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1):
             raise InvalidParameter("gpu_memory_share", share, "give a share between 0 and 1, such as 0.9")
+        wait: Any = self.gather_ms
+        if isinstance(wait, bool) or not isinstance(wait, int | float) or not 0 <= wait <= _LONGEST_WAIT:
+            raise InvalidParameter("gather_ms", wait, f"give milliseconds from 0 to {_LONGEST_WAIT:.0f}")
         for name in ("engine_args", "speculative_config"):
             table: Any = getattr(self, name)
             if table is not None and not isinstance(table, Mapping):

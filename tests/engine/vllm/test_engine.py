@@ -158,6 +158,22 @@ def test_more_adapters_than_there_is_room_for_are_refused(vllm_stage: Stages) ->
     stage.play(scenario)
 
 
+def test_where_many_answers_run_tokens_go_out_together_but_the_first_does_not_wait(vllm_stage: Stages) -> None:
+    sizes: list[list[int]] = []
+
+    async def sizes_of(engine: Engine) -> list[int]:
+        async with aclosing(engine.generate(request(PROMPT, max_tokens=48))) as chunks:
+            return [len(chunk.token_ids) async for chunk in chunks]
+
+    async def scenario(engine: Engine) -> None:
+        for _ in range(4):
+            sizes.extend(await asyncio.gather(*(sizes_of(engine) for _ in range(30))))
+
+    vllm_stage("qwen3").play(scenario)
+    assert all(sum(each) == 48 and each[0] == 1 for each in sizes)
+    assert max(max(each) for each in sizes) > 1
+
+
 def test_what_it_is_is_read_back_from_vllm(vllm_stage: Stages) -> None:
     info = vllm_stage("qwen3").engine.info
     assert (info.name, info.context_window, info.device, info.dtype) == (

@@ -8,7 +8,7 @@ import itertools
 import logging
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -20,6 +20,7 @@ from duihua.engine.installed import is_tested_vllm
 from duihua.engine.protocol import EngineInfo
 from duihua.engine.settings import EngineSettings, OnProgress
 from duihua.engine.vllm.failures import explain
+from duihua.engine.vllm.gathering import Gathering, tell
 from duihua.engine.vllm.options import engine_args, rewritten
 from duihua.engine.vllm.processes import Children, import_quietly, starting, usable_log
 from duihua.engine.vllm.sampling import chunk_of, sampling_params
@@ -77,6 +78,7 @@ class VllmEngine:
         self._retired: set[int] = set()  # adapters under which something still runs
         self._numbers = itertools.count(1)
         self._running: Counter[str] = Counter()  # ids of requests; callers may use one twice
+        self._gathering = Gathering(settings.gather_ms / 1000)
         self._dead: str | None = None
         self._chunks_prompts = _is_cpu() and bool(config.scheduler_config.enable_chunked_prefill)
         blocks = config.cache_config.num_gpu_blocks or 0
@@ -144,23 +146,19 @@ class VllmEngine:
         self._check_seed(request)
         self._check_sizes(request)
         params = sampling_params(request.decoding, room_for_answer(request, self._info))
-        if (inside := self._running.total()) >= self._limit:
-            raise EngineBusy(f"{inside} requests run or wait, which is the limit: try again later")
-        adapter = None if request.adapter is None else self._adapters[request.adapter]
-        self._running[request.request_id] += 1
-        if adapter is not None:
-            adapter.running += 1
         last: Chunk | None = None
         is_first = True
         try:
-            async with aclosing(self._outputs(request, params, adapter)) as outputs:
+            async with self._counted(request) as adapter, aclosing(self._outputs(request, params, adapter)) as outputs:
+                pace = self._gathering.pace()
                 async for output in outputs:
                     chunk = chunk_of(output, request.decoding, is_first=is_first)
                     is_first = False
                     if chunk is None or chunk.finish_reason is not None:
                         last = chunk
-                    else:
-                        yield chunk
+                        continue
+                    pace.goes_on(len(chunk.token_ids))
+                    yield chunk
             # vLLM's generator has ended: closing it before, at its last output, would send an abort after each answer.
             if last is not None:
                 yield last
@@ -169,12 +167,6 @@ class VllmEngine:
             raise
         except Exception as error:
             raise self._explained(error) from error
-        finally:
-            self._running[request.request_id] -= 1
-            self._running += Counter()  # drops what is at zero
-            if adapter is not None:
-                adapter.running -= 1
-                await self._drop_unused(adapter)
         self._living()
         raise GenerationFailed("vLLM gave the request up")
 
@@ -217,12 +209,32 @@ class VllmEngine:
         del shutdown
         gc.collect()  # an AsyncLLM is a cycle, and one that the interpreter's end collects complains
 
+    @asynccontextmanager
+    async def _counted(self, request: GenerationRequest) -> AsyncGenerator[_Loaded | None]:
+        """Count a request, and its adapter's, for as long as the block lasts; gives the adapter."""
+        if (inside := self._running.total()) >= self._limit:
+            raise EngineBusy(f"{inside} requests run or wait, which is the limit: try again later")
+        adapter = None if request.adapter is None else self._adapters[request.adapter]
+        self._running[request.request_id] += 1
+        if adapter is not None:
+            adapter.running += 1
+        try:
+            yield adapter
+        finally:
+            self._running[request.request_id] -= 1
+            self._running += Counter()  # drops what is at zero
+            if adapter is not None:
+                adapter.running -= 1
+                await self._drop_unused(adapter)
+
     def _outputs(
         self, request: GenerationRequest, params: SamplingParams, adapter: _Loaded | None
     ) -> AsyncGenerator[RequestOutput]:
         from vllm.inputs import tokens_input
 
-        return self._living().generate(
+        llm = self._living()
+        tell(llm, params, self._gathering.interval(self._running.total()))
+        return llm.generate(
             tokens_input(list(request.token_ids), cache_salt=request.cache_salt or None),
             params,
             request.request_id,
