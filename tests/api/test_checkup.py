@@ -26,7 +26,7 @@ def test_the_bundled_model_is_read_without_its_weights() -> None:
     assert subject.architecture == "Glm4ForCausalLM"
     assert subject.chat_template == "own"
     assert subject.weight_bytes == (DEMO / "model.safetensors").stat().st_size
-    assert subject.parameters == 5_450_496
+    assert subject.parameters == 5_745_408
     assert subject.bytes_per_parameter == pytest.approx(2, rel=0.01)  # pyright: ignore[reportUnknownMemberType]
     assert subject.context_window == 2048
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from demo.pirate import sounds_like_pirate
 from safetensors import safe_open
 
 import duihua
@@ -23,7 +24,7 @@ def strange(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for name in names:
             outputs, inputs = weights.get_slice(name).get_shape()
             layers[name.removesuffix(".weight")] = outputs, inputs
-    return make_adapter(tmp_path_factory.mktemp("adapters") / "strange", layers=layers, strength=0.2)
+    return make_adapter(tmp_path_factory.mktemp("adapters") / "strange", layers=layers, strength=0.6)
 
 
 @pytest.fixture
@@ -117,3 +118,23 @@ def test_what_is_no_adapter_for_this_model_is_refused_and_the_talk_goes_on(sit: 
     person.sees("no adapter is loaded")
     person.say("hello")
     person.sees("first token")
+
+
+def test_the_bundled_pirate_talks_like_one_and_remembers(sit: Sit) -> None:
+    person = sit("demo-pirate", "--max-tokens", "60")
+    person.sees_line("demo-pirate>")
+    assert any(line.startswith("demo-pirate · LoRA on demo · ") for line in person.lines)
+    person.say("Hello! My name is Anna.")
+    person.sees("first token")
+    person.say("What is my name?")
+    person.sees("first token", times=2)
+    said = answer_in(person.text.rpartition("demo-pirate> What is my name?\n")[2])
+    assert "Anna" in said
+    assert sounds_like_pirate(said, "en")
+    person.say("/lora off")
+    person.sees_line(">")
+    person.say("What is my name?")
+    person.sees("first token", times=3)
+    plain = answer_in(person.text.rpartition("\n> What is my name?\n")[2])
+    assert "Anna" in plain
+    assert not sounds_like_pirate(plain, "en")
