@@ -111,10 +111,11 @@ class ContextOverflow(RequestError):
     """The prompt is longer than the model can take.
 
     Attributes:
-        prompt_tokens: tokens of the prompt that was refused.
+        prompt_tokens: tokens of the prompt that was refused; at least so many where `is_least`.
         limit: tokens that a prompt may have here.
         context_window: tokens of prompt and answer together.
         parts: tokens of each part that cannot be dropped, by its name.
+        is_least: the prompt is so long that it was not counted to its end.
     """
 
     def __init__(
@@ -125,16 +126,19 @@ class ContextOverflow(RequestError):
         context_window: int,
         parts: Mapping[str, int] = MappingProxyType({}),
         cure: str = "shorten it, or use a larger context window",
+        is_least: bool = False,
     ) -> None:
         detail = "; ".join(f"{name}: {tokens:,}" for name, tokens in parts.items())
+        counted = f"more than {prompt_tokens - 1:,}" if is_least else f"{prompt_tokens:,}"
         super().__init__(
-            f"the prompt has {prompt_tokens:,} tokens and at most {limit:,} fit "
+            f"the prompt has {counted} tokens and at most {limit:,} fit "
             f"(context window {context_window:,}){f' [{detail}]' if detail else ''}: {cure}"
         )
         self.prompt_tokens = prompt_tokens
         self.limit = limit
         self.context_window = context_window
         self.parts = dict(parts)
+        self.is_least = is_least
 
 
 class UnsupportedFeature(RequestError):
@@ -178,4 +182,12 @@ class GenerationFailed(EngineError):
 
 
 class EngineDead(EngineError):
-    """The engine has ended and answers nothing more; it must be started again."""
+    """The engine has ended and answers nothing more; it must be started again.
+
+    Attributes:
+        is_final: nobody starts it again by themselves.
+    """
+
+    def __init__(self, message: str, *, is_final: bool = False) -> None:
+        super().__init__(message)
+        self.is_final = is_final

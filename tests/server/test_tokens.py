@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -73,6 +74,8 @@ def test_a_text_and_its_tokens_are_the_same() -> None:
         ({"messages": TALK * 3}, "messages"),
         ({"prompt": "a", "strange": 1}, "strange"),
         ({"prompt": "a", "model": "strange"}, "model"),
+        ({"prompt": "a" * (2**20 + 1)}, "prompt"),
+        ({"messages": [{"role": "user", "content": "a" * (2**20 + 1)}]}, "messages"),
     ],
 )
 def test_what_cannot_be_tokenized_is_refused_by_name(fields: dict[str, Any], param: str) -> None:
@@ -99,3 +102,28 @@ def test_ids_that_are_no_token_read_as_nothing() -> None:
 def test_a_lack_of_tokens_is_refused() -> None:
     reply = ask(serving(), "POST", "/detokenize", {})
     assert (reply.status, reply.error["param"]) == (400, "tokens")
+
+
+def test_a_long_text_is_tokenized_to_its_end() -> None:
+    text = "the weather is nice today, 你好🙂" * 4000
+    found = tokenize(serving(), prompt=text, return_token_strs=True).json()
+    assert found["tokens"] == ids(text)
+    assert found["count"] == len(found["token_strs"]) == len(found["tokens"]) > 10_000
+    assert ask(serving(), "POST", "/detokenize", {"tokens": found["tokens"]}).json() == {"prompt": text}
+    found = tokenize(serving(), messages=[{"role": "user", "content": text}]).json()
+    assert set(ids(text)) < set(found["tokens"])
+    assert found["count"] > len(ids(text))
+    assert found["token_strs"] is None
+
+
+def test_what_nobody_waits_for_any_more_is_not_answered() -> None:
+    async def leave() -> None:
+        server = serving()
+        async with server.call(
+            "POST", "/tokenize", {"prompt": ("the weather is nice today, " * 40_000)[: 2**20]}
+        ) as call:
+            call.leave()
+            reply = await call.ended()
+        assert (reply.status, reply.body) == (0, b"")
+
+    asyncio.run(leave())

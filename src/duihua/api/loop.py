@@ -142,7 +142,7 @@ class Loop:
             raise
 
     def call(self, function: Callable[[], _T]) -> _T:
-        """Call there: prompts are built on one thread only."""
+        """Call there: what a chat keeps of prompts for its loop belongs to that thread."""
 
         async def work() -> _T:
             return function()

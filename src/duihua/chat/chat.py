@@ -10,9 +10,11 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Final
 
 from duihua.chat.answer import Answer
 from duihua.chat.choices import best, in_turn
+from duihua.chat.prompts import Prompts
 from duihua.chat.protocol import Burst, Explanation, ModelInfo, Part, TurnOptions
 from duihua.checkpoint.adapters import Adapter
 from duihua.engine.protocol import Engine
@@ -22,13 +24,15 @@ from duihua.messages import Message, check_order
 from duihua.prompt.encoder import PromptEncoder
 from duihua.prompt.layout import RenderOptions
 from duihua.prompt.opening import Opening, opening_of
-from duihua.prompt.prompt import Prompt
+from duihua.prompt.prompt import FarTooLong, Prompt
 from duihua.prompt.vocabulary import Vocabulary
 from duihua.prompt.window import Window
 from duihua.request import GenerationRequest
 from duihua.sampling import Decoding, Sampling
 
 __all__ = ["Chat", "Stops"]
+
+_MANY: Final = 10_000  # ids whose text is put together in a thread
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,7 @@ class Chat:
         self._encoder = encoder
         self._vocabulary = vocabulary
         self._window = window
+        self._prompts = Prompts(encoder, window)
         self._stops = stops
         self._name = secrets.token_hex(4)
         self._numbers = itertools.count(1)
@@ -94,7 +99,7 @@ class Chat:
         asked = sampling.max_tokens
         sampling = self._settled(sampling)
         check_order(messages)
-        fitted = self._window.fit(
+        fitted = await self._prompts.fit(
             messages, options.window, max_tokens=sampling.max_tokens, options=_render_options(options)
         )
         # A checkpoint's own max_new_tokens is a default: nobody asked for more than there is room for.
@@ -112,8 +117,11 @@ class Chat:
         if not text:
             raise InvalidMessages("there is no text to continue: give some")
         Message("user", text)  # refuses what is no text
-        prompt = self._encoder.encode_raw(text)
         size, asked = self.info.context_window, sampling.max_tokens
+        try:
+            prompt = await self._prompts.raw(text, most=size - 1)
+        except FarTooLong as error:
+            raise ContextOverflow(prompt_tokens=size, limit=size - 1, context_window=size, is_least=True) from error
         room = size - len(prompt.token_ids)
         if room < 1:
             raise ContextOverflow(prompt_tokens=len(prompt.token_ids), limit=size - 1, context_window=size)
@@ -156,10 +164,10 @@ class Chat:
             parts.append(part)
         return Explanation(parts=tuple(parts), token_ids=prompt.token_ids, text=prompt.text, window=fitted.report)
 
-    def encode(self, messages: Sequence[Message], options: TurnOptions = TurnOptions()) -> tuple[int, ...]:
+    async def encode(self, messages: Sequence[Message], options: TurnOptions = TurnOptions()) -> tuple[int, ...]:
         """See `ChatService.encode`."""
         check_order(messages)
-        return self._encoder.encode(messages, _render_options(options)).token_ids
+        return (await self._prompts.encode(messages, _render_options(options))).token_ids
 
     def count(self, messages: Sequence[Message], options: TurnOptions = TurnOptions()) -> int:
         """Tokens of the prompt that all these messages make, nothing dropped.
@@ -169,15 +177,18 @@ class Chat:
         Raises:
             InvalidMessages, UnsupportedFeature: see `PromptEncoder.encode`.
         """
-        return len(self.encode(messages, options))
+        check_order(messages)
+        return len(self._encoder.encode(messages, _render_options(options)).token_ids)
 
-    def tokenize(self, text: str) -> tuple[int, ...]:
+    async def tokenize(self, text: str) -> tuple[int, ...]:
         """See `ChatService.tokenize`."""
         Message("user", text)  # refuses what is no text
-        return self._encoder.encode_raw(text).token_ids
+        return (await self._prompts.raw(text)).token_ids
 
-    def detokenize(self, token_ids: Sequence[int]) -> str:
+    async def detokenize(self, token_ids: Sequence[int]) -> str:
         """See `ChatService.detokenize`."""
+        if len(token_ids) > _MANY:
+            return await asyncio.to_thread(self._vocabulary.decode, token_ids)
         return self._vocabulary.decode(token_ids)
 
     def token_bytes(self, token_id: int) -> bytes:
@@ -211,6 +222,7 @@ class Chat:
     async def aclose(self) -> None:
         """See `ChatService.aclose`."""
         await self._engine.aclose()
+        await self._prompts.aclose()
 
     def _settled(self, sampling: Sampling) -> Sampling:
         sampling = sampling.over(self.info.defaults)

@@ -120,15 +120,15 @@ class ChatService(Protocol):
         """What the model would see if `stream` were called so; raises as that does before its first event."""
         ...
 
-    def encode(self, messages: Sequence[Message], options: TurnOptions = ...) -> tuple[int, ...]:
+    async def encode(self, messages: Sequence[Message], options: TurnOptions = ...) -> tuple[int, ...]:
         """The ids of the prompt that all these messages make, nothing dropped; raises as `stream` does."""
         ...
 
-    def tokenize(self, text: str) -> tuple[int, ...]:
+    async def tokenize(self, text: str) -> tuple[int, ...]:
         """The ids of raw text, in which control literals are control tokens."""
         ...
 
-    def detokenize(self, token_ids: Sequence[int]) -> str:
+    async def detokenize(self, token_ids: Sequence[int]) -> str:
         """The text of these ids, control tokens as their literals."""
         ...
 

@@ -7,9 +7,10 @@ with what was built before, and lays out, splits and encodes only what follows t
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Final
 
@@ -17,58 +18,68 @@ from tokenizers import Tokenizer
 
 from duihua.errors import InvalidMessages, UnsupportedFeature
 from duihua.messages import Message
+from duihua.prompt.built import Built, clean_seams, prompt_of, shared_messages, shared_text, token_positions
 from duihua.prompt.continuing import check_continuable
 from duihua.prompt.layout import Layout, LayoutMaker, RenderOptions
 from duihua.prompt.literals import Guard, private_characters
+from duihua.prompt.memo import Memo, characters_of
 from duihua.prompt.pieces import PieceEncoder, Sampled
-from duihua.prompt.prompt import Owner, Prompt, Span
+from duihua.prompt.prompt import Prompt, Span
+from duihua.prompt.slices import Check, no_check
 from duihua.prompt.template import ChatTemplate
 
 __all__ = ["PromptEncoder"]
 
 _REMEMBERED: Final = 8  # conversations whose last prompt is kept to build on
+_LONGEST: Final = 2**22  # characters of those prompts together
 _HARMLESS: Final = 10_000  # messages known to hold no private-use character
-
-
-@dataclass(frozen=True, slots=True)
-class _Built:
-    """A prompt that was built, and all that is needed to build on it."""
-
-    messages: tuple[Message, ...]
-    key: object
-    guard: Guard
-    layout: Layout
-    token_ids: tuple[int, ...]
-    token_seams: tuple[int, ...]  # the layout's seams, in tokens
-    token_tools: tuple[int, int] | None
-    clean: tuple[bool, ...]  # whether a seam lies beside a control token: what follows is pieces of its own
 
 
 class PromptEncoder:
     """Encodes conversations with one model's template and tokenizer.
 
-    Not thread-safe: one encoder belongs to one event loop.
+    Not thread-safe: one encoder belongs to one thread; `apart` makes another one.
 
     Args:
         tokenizer: the model's; it is read, never changed.
         template: the model's, or None for a base model, which has raw prompts only.
+        check: called now and then while much is encoded; what it raises ends that.
     """
 
-    def __init__(self, tokenizer: Tokenizer, template: ChatTemplate | None) -> None:
-        self._pieces = PieceEncoder(tokenizer)
+    def __init__(self, tokenizer: Tokenizer, template: ChatTemplate | None, *, check: Check = no_check) -> None:
+        self._tokenizer = tokenizer
+        self._check = check
+        self._pieces = PieceEncoder(tokenizer, check)
         self._template = template
         self._layouts = None if template is None else _layouts(template, self._pieces)
-        self._built: deque[_Built] = deque(maxlen=_REMEMBERED)
-        self._harmless: set[Message] = set()
+        self._built: deque[Built] = deque(maxlen=_REMEMBERED)
+        self._harmless = Memo[Message, None](_HARMLESS)
 
-    def encode_raw(self, text: str) -> Prompt:
-        """Raw text as a prompt: control literals in it are control tokens, no template is used."""
+    def apart(self, check: Check) -> PromptEncoder:
+        """Another encoder of the same model, for another thread: nothing that changes is shared."""
+        return PromptEncoder(self._tokenizer, self._template, check=check)
+
+    def unseen(self, messages: Sequence[Message]) -> int:
+        """Characters of those messages that were in no prompt before."""
+        return sum(characters_of(message) for message in messages if message not in self._harmless)
+
+    def encode_raw(self, text: str, *, most: int | None = None) -> Prompt:
+        """Raw text as a prompt: control literals in it are control tokens, no template is used.
+
+        Raises:
+            FarTooLong: see `encode`.
+        """
+        self._pieces.check_length(text, None, most)
         token_ids = tuple(self._pieces.raw(text))
         return Prompt(token_ids=token_ids, spans=(Span("template", 0, len(token_ids)),), guarded_text=text)
 
     def offsets(self, text: str) -> list[tuple[int, int]]:
         """(start, end) in characters of each token of plain text."""
         return self._pieces.plain_offsets(text)
+
+    def length(self, text: str) -> int:
+        """Tokens of plain text."""
+        return self._pieces.plain_length(text)
 
     @cached_property
     def owed(self) -> str:
@@ -91,27 +102,35 @@ class PromptEncoder:
         heading = answered[len(asked) :].partition("b")[0]
         return heading if not heading.strip() else ""
 
-    def encode(self, messages: Sequence[Message], options: RenderOptions = RenderOptions()) -> Prompt:
+    def encode(
+        self, messages: Sequence[Message], options: RenderOptions = RenderOptions(), *, most: int | None = None
+    ) -> Prompt:
         """The prompt that these messages make; sampled ids in them are used again where the text is the same.
 
+        Args:
+            most: tokens that it may have; see `FarTooLong`. A prompt that is somewhat longer is given all the same.
+
         Raises:
+            FarTooLong: it has more than `most` tokens by far; it was not encoded.
             InvalidMessages: the template refuses the messages, or they hold a control literal that cannot be
                 kept plain text; or see `duihua.prompt.continuing`.
             UnsupportedFeature: the model has no chat template.
         """
         layouts, options = self._layouts_for(messages, options), self._dated(options)
         if layouts is not self._layouts:
-            return _prompt(self._build(tuple(messages), options, layouts))
+            return prompt_of(self._build(tuple(messages), options, layouts, most))
         asked = json.dumps([options.tools, options.variables], sort_keys=True)
         key = (asked, options.generation_prompt, options.continue_final)
-        built = self._build_on(tuple(messages), key, options, layouts)
+        built = self._build_on(tuple(messages), key, options, layouts, most)
         self._remember(built)
-        return _prompt(built)
+        return prompt_of(built)
 
-    def measure(self, messages: Sequence[Message], options: RenderOptions = RenderOptions()) -> Prompt:
+    def measure(
+        self, messages: Sequence[Message], options: RenderOptions = RenderOptions(), *, most: int | None = None
+    ) -> Prompt:
         """The same as `encode`, for a few messages whose cost is asked: nothing is kept to build on."""
         layouts = self._layouts_for(messages, options)
-        return _prompt(self._build(tuple(messages), self._dated(options), layouts))
+        return prompt_of(self._build(tuple(messages), self._dated(options), layouts, most))
 
     def _dated(self, options: RenderOptions) -> RenderOptions:
         return options if self._template and self._template.is_dated else replace(options, now=None)
@@ -134,25 +153,29 @@ class PromptEncoder:
             private = private_characters(message)
             found |= private
             if not private:
-                self._harmless.add(message)
-        if len(self._harmless) > _HARMLESS:
-            self._harmless.clear()
+                self._harmless.keep(message, None, characters_of(message))
         return found
 
     def _build_on(
-        self, messages: tuple[Message, ...], key: object, options: RenderOptions, layouts: LayoutMaker
-    ) -> _Built:
+        self,
+        messages: tuple[Message, ...],
+        key: object,
+        options: RenderOptions,
+        layouts: LayoutMaker,
+        most: int | None,
+    ) -> Built:
         text = layouts.render(messages, options)
+        self._pieces.check_length(text, layouts.guard, most)
         bases = [built for built in self._built if built.key == key and self._pieces.is_piecewise]
-        base = max(bases, key=lambda built: _common(built.messages, messages), default=None)
+        base = max(bases, key=lambda built: shared_messages(built.messages, messages), default=None)
         grown = None if base is None else self._grow(base, messages, options, layouts, text)
-        return grown or replace(self._build(messages, options, layouts, text), key=key)
+        return grown or replace(self._build(messages, options, layouts, None, text), key=key)
 
     def _grow(
-        self, base: _Built, messages: tuple[Message, ...], options: RenderOptions, layouts: LayoutMaker, text: str
-    ) -> _Built | None:
+        self, base: Built, messages: tuple[Message, ...], options: RenderOptions, layouts: LayoutMaker, text: str
+    ) -> Built | None:
         """Build on what another prompt shares with this one; None where the rest reads differently alone."""
-        shared = _shared(base, messages, text)
+        shared = shared_text(base, messages, text)
         lead = _lead(messages)
         start = next((i for i in range(shared, lead, -1) if messages[i].role == "user"), lead)
         if start == lead:
@@ -165,7 +188,7 @@ class PromptEncoder:
         bracketed = _bracketed_from(alone, cut, layouts.guard)
         encoded = self._pieces.encode(bracketed, layouts.guard, _sampled(messages[shared:]))
         positions = [seam - cut for seam in alone.seams[first:]]
-        where = _token_positions(encoded.borders, positions)
+        where = token_positions(encoded.borders, positions)
         if where is None:
             return None
         seams = base.layout.seams[:shared] + tuple(seam - cut + kept for seam in alone.seams[first:])
@@ -176,18 +199,26 @@ class PromptEncoder:
             layout=Layout(text, text, seams, base.layout.tools),
             token_ids=base.token_ids[:tokens] + tuple(encoded.token_ids),
             token_seams=base.token_seams[:shared] + tuple(tokens + position for position in where),
-            clean=(*base.clean[:shared], True, *_clean(encoded.borders, positions[1:])),
+            clean=(*base.clean[:shared], True, *clean_seams(encoded.borders, positions[1:])),
         )
 
     def _build(
-        self, messages: tuple[Message, ...], options: RenderOptions, layouts: LayoutMaker, text: str | None = None
-    ) -> _Built:
+        self,
+        messages: tuple[Message, ...],
+        options: RenderOptions,
+        layouts: LayoutMaker,
+        most: int | None,
+        text: str | None = None,
+    ) -> Built:
+        self._check()
+        text = layouts.render(messages, options) if text is None else text
+        self._pieces.check_length(text, layouts.guard, most)
         layout = layouts.lay_out(messages, options, text)
         encoded = self._pieces.encode(layout.bracketed, layouts.guard, _sampled(messages))
         positions = [*layout.seams, *(layout.tools or ())]
         tokens = [self._token_at(position, layout.text, encoded.borders, layouts.guard) for position in positions]
         count = len(layout.seams)
-        return _Built(
+        return Built(
             messages=messages,
             key=None,
             guard=layouts.guard,
@@ -195,90 +226,37 @@ class PromptEncoder:
             token_ids=tuple(encoded.token_ids),
             token_seams=tuple(tokens[:count]),
             token_tools=(tokens[count], tokens[count + 1]) if layout.tools else None,
-            clean=_clean(encoded.borders, layout.seams),
+            clean=clean_seams(encoded.borders, layout.seams),
         )
 
     def _token_at(self, position: int, text: str, borders: list[tuple[int, int]], guard: Guard) -> int:
         """The first token that begins at or after a character."""
-        before = (0, 0)
-        for border in borders:
-            if border[0] == position:
-                return border[1]
-            if border[0] > position:
-                within = len(guard.restore(text[before[0] : position]))
-                starts = self._pieces.offsets(text[before[0] : border[0]], guard)
-                if len(starts) != border[1] - before[1]:  # sampled ids stand there: they are not parted
-                    return border[1]
-                return before[1] + next((i for i, start in enumerate(starts) if start >= within), len(starts))
-            before = border
-        return borders[-1][1]
+        place = bisect_left(borders, (position, -1))
+        if place == len(borders):
+            return borders[-1][1]
+        before, border = borders[place - 1] if place else (0, 0), borders[place]
+        if border[0] == position:
+            return border[1]
+        within = len(guard.restore(text[before[0] : position]))
+        starts = self._pieces.offsets(text[before[0] : border[0]], guard)
+        if len(starts) != border[1] - before[1]:  # sampled ids stand there: they are not parted
+            return border[1]
+        return before[1] + next((i for i, start in enumerate(starts) if start >= within), len(starts))
 
-    def _remember(self, built: _Built) -> None:
+    def _remember(self, built: Built) -> None:
         """Keep the newest prompt of each conversation: one that was built on is replaced."""
         for old in self._built:
-            if old.key == built.key and _common(old.messages, built.messages) == len(old.messages):
+            if old.key == built.key and shared_messages(old.messages, built.messages) == len(old.messages):
                 self._built.remove(old)
                 break
         self._built.append(built)
+        while sum(len(kept.layout.text) for kept in self._built) > _LONGEST:
+            self._built.popleft()
 
 
 def _layouts(template: ChatTemplate, pieces: PieceEncoder) -> LayoutMaker:
     guard = Guard(pieces.literals, avoid=frozenset(private_characters(template.source)))
     return LayoutMaker(template, guard, pieces.literals)
-
-
-def _prompt(built: _Built) -> Prompt:
-    return Prompt(
-        token_ids=built.token_ids, spans=tuple(_spans(built)), guarded_text=built.layout.text, guard=built.guard
-    )
-
-
-def _spans(built: _Built) -> list[Span]:
-    """The owners of all ids, in order, empty ones left out."""
-    seams, total = built.token_seams, len(built.token_ids)
-    owners: list[Owner] = ["template", *range(len(seams) - 1), "template"]
-    spans = list(map(Span._make, zip(owners, (0, *seams), (*seams, total), strict=True)))
-    if len(set(seams)) < len(seams) or seams[0] == 0 or seams[-1] == total:
-        spans = [span for span in spans if span.end > span.start]
-    return spans if built.token_tools is None else _with_tools(spans, *built.token_tools)
-
-
-def _with_tools(spans: list[Span], start: int, end: int) -> list[Span]:
-    result: list[Span] = []
-    for span in spans:
-        first, last = max(start, span.start), min(end, span.end)
-        if first >= last:
-            result.append(span)
-            continue
-        parts = (Span(span.owner, span.start, first), Span("tools", first, last), Span(span.owner, last, span.end))
-        result += [part for part in parts if part.end > part.start]
-    return result
-
-
-def _common(left: Sequence[Message], right: Sequence[Message]) -> int:
-    """How many messages two conversations share from the start; the same objects compare at once."""
-    count = min(len(left), len(right))
-    if count and left[0] != right[0]:
-        return 0  # two conversations, mostly
-    if left[:count] == right[:count]:
-        return count
-    return next(i for i in range(count) if left[i] is not right[i] and left[i] != right[i])
-
-
-def _shared(base: _Built, messages: Sequence[Message], text: str) -> int:
-    """How many of the base's messages stand in this text, to the letter, with a clean seam after them."""
-    low, high = 0, min(_common(base.messages, messages), len(messages) - 1)
-    if text.startswith(base.layout.text[: base.layout.seams[high]]):
-        low = high
-    while low < high:
-        middle = (low + high + 1) // 2
-        if text.startswith(base.layout.text[: base.layout.seams[middle]]):
-            low = middle
-        else:
-            high = middle - 1
-    while low and not base.clean[low]:
-        low -= 1
-    return low
 
 
 def _lead(messages: Sequence[Message]) -> int:
@@ -301,17 +279,3 @@ def _bracketed_from(layout: Layout, cut: int, guard: Guard) -> str:
         else:
             high = middle
     return layout.bracketed[low:]
-
-
-def _clean(borders: list[tuple[int, int]], seams: Sequence[int]) -> tuple[bool, ...]:
-    """Whether pieces meet at each seam; the end of the text is such a place where a control token stands there."""
-    meeting = {position for position, _ in borders[:-1]}
-    return tuple(seam in meeting for seam in seams)
-
-
-def _token_positions(borders: list[tuple[int, int]], positions: Sequence[int]) -> list[int] | None:
-    """Token positions of characters that all are piece borders; None where one is not."""
-    lookup = dict(borders)
-    lookup[0] = 0
-    found = [lookup.get(position) for position in positions]
-    return None if None in found else [position for position in found if position is not None]

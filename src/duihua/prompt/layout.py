@@ -21,6 +21,7 @@ from duihua.errors import InvalidMessages
 from duihua.messages import Message, Role
 from duihua.prompt.continuing import render_to_content
 from duihua.prompt.literals import Guard, Literals
+from duihua.prompt.memo import Memo, characters_of
 from duihua.prompt.template import ChatTemplate
 
 __all__ = ["Layout", "LayoutMaker", "RenderOptions"]
@@ -64,7 +65,7 @@ class LayoutMaker:
         self.guard = guard
         self._literals = literals
         self._closings: dict[tuple[Role, bool, str], int] = {}
-        self._guarded: dict[Message, Mapping[str, Any]] = {}
+        self._guarded = Memo[Message, Mapping[str, Any]](_REMEMBERED)
         self._user_heading = self._probe_user_heading()
 
     def render(self, messages: Sequence[Message], options: RenderOptions) -> str:
@@ -95,9 +96,8 @@ class LayoutMaker:
 
     def _plain(self, message: Message) -> Mapping[str, Any]:
         """A message guarded, once: a conversation brings the same ones at every turn."""
-        if len(self._guarded) >= _REMEMBERED:
-            self._guarded.clear()
-        self._guarded[message] = guarded = self.guard.message(message)
+        guarded = self.guard.message(message)
+        self._guarded.keep(message, guarded, characters_of(message))
         return guarded
 
     def _render(self, messages: Sequence[Mapping[str, Any]], options: RenderOptions, *, bracketed: bool) -> str:

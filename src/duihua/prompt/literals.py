@@ -26,6 +26,7 @@ __all__ = ["Guard", "Literals", "private_characters"]
 _AREAS: Final = (range(0xE000, 0xF900), range(0xF0000, 0xFFFFE), range(0x100000, 0x10FFFE))
 _PRIVATE: Final = re.compile("[\ue000-\uf8ff\U000f0000-\U000ffffd\U00100000-\U0010fffd]")
 _DIGITS: Final = 16
+_STRETCH: Final = 2**20  # characters that are searched at once
 
 
 class Literals:
@@ -35,8 +36,16 @@ class Literals:
         self.all = tuple(sorted(set(literals), key=lambda text: (-len(text), text)))
         self._pattern = re.compile("|".join(map(re.escape, self.all)) or r"(?!)")
         self.find = self._pattern.finditer
-        self.occurs_in = self._pattern.search
+        self._longest = max(map(len, self.all), default=0)
         self.split = re.compile(f"({self._pattern.pattern})").split
+
+    def occurs_in(self, text: str) -> re.Match[str] | None:
+        """The first literal in a text; a long one is searched part by part, so that other threads come to run."""
+        for start in range(0, len(text), _STRETCH):
+            match = self._pattern.search(text, start, start + _STRETCH + self._longest)
+            if match is not None and match.start() < start + _STRETCH:
+                return match
+        return None
 
     def replace(self, text: str, marks: Mapping[str, str]) -> str:
         """Put each literal's mark in its place, the longest literal first."""

@@ -19,6 +19,8 @@ from tokenizers import Tokenizer
 
 from duihua.errors import InvalidMessages
 from duihua.prompt.literals import Guard, Literals
+from duihua.prompt.prompt import FarTooLong
+from duihua.prompt.slices import SLICE, Check, encoding_of, ids_of, length_of, no_check, offsets_of
 
 __all__ = ["Encoded", "PieceEncoder", "Sampled"]
 
@@ -27,6 +29,8 @@ Sampled = Mapping[tuple[str, str], tuple[int, ...]]
 
 _log = logging.getLogger(__name__)
 _CACHE_BYTES: Final = 64 * 2**20
+_CROWDED: Final = 8  # characters a token; a text that has fewer is encoded without being counted first
+_RUN: Final = 100_000  # ids that are looked through at once
 _PROBES: Final = ("{0}hello world{0}", "{0}\n 你好 {0}{0}a  b\n\n{0} 1234", "x{0} y")
 
 
@@ -41,10 +45,15 @@ class Encoded:
 class PieceEncoder:
     """Encodes text whose control literals are the template's own; hidden ones are read as plain text.
 
-    Not thread-safe: one encoder belongs to one event loop.
+    Not thread-safe: one encoder belongs to one thread.
+
+    Args:
+        tokenizer: it is read, never changed.
+        check: called between parts of long texts; what it raises ends their encoding.
     """
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
+    def __init__(self, tokenizer: Tokenizer, check: Check = no_check) -> None:
+        self._check = check
         self._whole = tokenizer
         self._plain = _without_added_vocabulary(tokenizer)
         added = tokenizer.get_added_tokens_decoder()
@@ -73,7 +82,27 @@ class PieceEncoder:
 
     def raw(self, text: str) -> list[int]:
         """The ids of raw text, in which control literals are control tokens."""
-        return self._whole.encode(text, add_special_tokens=False).ids
+        return ids_of(self._whole, text, self._check)
+
+    def check_length(self, text: str, guard: Guard | None, most: int | None) -> None:
+        """Refuse a text, guarded or raw, that has more than `most` tokens by far, before it is encoded.
+
+        It is counted roughly, and only where it has many characters for so many tokens. A slice changes what stands
+        beside its ends only, so that twice as many are surely too many; where pieces depend on each other, four times.
+
+        Raises:
+            FarTooLong: it has.
+        """
+        if most is None or len(text) <= SLICE + _CROWDED * most:
+            return
+        count, enough = 0, most * (2 if self.is_piecewise else 4)
+        for start in range(0, len(text), SLICE):
+            self._check()
+            for index, part in enumerate(self.literals.split(text[start : start + SLICE])):
+                plain = part if guard is None else guard.restore(part)
+                count += 1 if index % 2 else length_of(self._plain, plain, self._check)
+                if count > enough:
+                    raise FarTooLong
 
     def encode(self, text: str, guard: Guard, sampled: Sampled | None = None) -> Encoded:
         """The ids of guarded (and possibly bracketed) text.
@@ -109,11 +138,15 @@ class PieceEncoder:
 
     def offsets(self, piece: str, guard: Guard) -> list[int]:
         """Where each token of one plain piece begins, in characters of the piece."""
-        return [start for start, _ in self._plain.encode(guard.restore(piece), add_special_tokens=False).offsets]
+        return [start for start, _ in self.plain_offsets(guard.restore(piece))]
 
     def plain_offsets(self, text: str) -> list[tuple[int, int]]:
         """(start, end) in characters of each token of a text that holds no control token."""
-        return list(self._plain.encode(text, add_special_tokens=False).offsets)
+        return offsets_of(self._plain, text, self._check)
+
+    def plain_length(self, text: str) -> int:
+        """Tokens of a text that holds no control token."""
+        return length_of(self._plain, text, self._check)
 
     def _piece(self, piece: str, bracketed: str, guard: Guard) -> tuple[int, ...]:
         if self._has_bound:
@@ -124,8 +157,11 @@ class PieceEncoder:
         ids = self._cache.get(piece)
         if ids is None:
             ids = self._encode_plain(guard.restore(piece))
+            size = _size(piece, ids)
+            if size > _CACHE_BYTES // 16:
+                return ids
             self._cache[piece] = ids
-            self._cache_bytes += _size(piece, ids)
+            self._cache_bytes += size
             while self._cache_bytes > _CACHE_BYTES:
                 self._cache_bytes -= _size(*self._cache.popitem(last=False))
         else:
@@ -133,8 +169,8 @@ class PieceEncoder:
         return ids
 
     def _encode_plain(self, text: str) -> tuple[int, ...]:
-        ids = tuple(self._plain.encode(text, add_special_tokens=False).ids)
-        if not self._control_ids.isdisjoint(ids):
+        ids = tuple(ids_of(self._plain, text, self._check))
+        if any(not self._control_ids.isdisjoint(ids[start : start + _RUN]) for start in range(0, len(ids), _RUN)):
             match = self.literals.occurs_in(text)
             raise _unguardable(match[0] if match else text)
         return ids
@@ -143,10 +179,10 @@ class PieceEncoder:
         """A piece that may hold tokens that are no hard borders, or make some once it is normalised."""
         if self._bound.occurs_in(piece) and guard.hides_in(piece):
             raise _unguardable(guard.hidden_in(piece) or piece)
-        ids = tuple(self._whole.encode(guard.restore(piece), add_special_tokens=False).ids)
+        ids = tuple(ids_of(self._whole, guard.restore(piece), self._check))
         if not guard.hides_in(piece) and self._control_in(ids) == self._written(bracketed, guard):
             return ids
-        plain = tuple(self._plain.encode(guard.restore(piece), add_special_tokens=False).ids)
+        plain = tuple(ids_of(self._plain, guard.restore(piece), self._check))
         if self._bound.occurs_in(bracketed) or self._control_in(plain):
             raise _unguardable(guard.restore(piece))
         return plain
@@ -156,7 +192,7 @@ class PieceEncoder:
         if hidden is not None:
             raise _unguardable(hidden)
         plain = guard.unbracket(text)
-        encoding = self._whole.encode(plain, add_special_tokens=False)
+        encoding = encoding_of(self._whole, plain)
         found, written = self._control_in(encoding.ids), self._written(text, guard)
         if found != written:
             surplus = next((i for i in found if i not in written), found[0] if found else None)

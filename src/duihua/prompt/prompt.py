@@ -8,9 +8,16 @@ from typing import Literal, NamedTuple
 
 from duihua.prompt.literals import Guard
 
-__all__ = ["Owner", "Prompt", "Span"]
+__all__ = ["FarTooLong", "Owner", "Prompt", "Span"]
 
 Owner = int | Literal["tools", "template"]
+
+
+class FarTooLong(Exception):
+    """A text has more tokens than it may, by far: twice as many were counted, roughly, and the rest was not read.
+
+    It is for whoever knows what the bound stands for; callers of a chat never see it.
+    """
 
 
 class Span(NamedTuple):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["Vocabulary"]
 
 _BYTE_TOKEN: Final = re.compile(r"<0x([0-9A-Fa-f]{2})>")
+_MANY: Final = 1000
 _IDS: Final = range(2**32)  # a tokenizer's ids are unsigned 32-bit numbers
 
 
@@ -78,6 +79,8 @@ class Vocabulary:
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """The text of these ids by the tokenizer's own decoder, control tokens included."""
+        if len(token_ids) > _MANY:  # many at once let other threads run meanwhile, which one does not
+            return self._tokenizer.decode_batch([token_ids], skip_special_tokens=False)[0]
         return self._tokenizer.decode(token_ids, skip_special_tokens=False)
 
 

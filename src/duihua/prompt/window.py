@@ -13,18 +13,20 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
-from duihua.errors import ContextOverflow, InvalidParameter
+from duihua.errors import InvalidParameter
 from duihua.events import WindowReport
 from duihua.messages import Message
 from duihua.prompt.continuing import check_continuable
 from duihua.prompt.encoder import PromptEncoder
+from duihua.prompt.exchanges import Exchange, Parted
 from duihua.prompt.layout import RenderOptions
-from duihua.prompt.prompt import Prompt
+from duihua.prompt.memo import Memo, characters_of
+from duihua.prompt.overflow import far_overflow, fixed_overflow, overflow
+from duihua.prompt.prompt import FarTooLong, Prompt
 from duihua.prompt.replay import HIGH_PERCENT, GenerationPoint, first_kept
-from duihua.prompt.shorten import shorten
+from duihua.prompt.shorten import ends, shorten
 
 __all__ = ["DEFAULT_RESERVE", "Fitted", "Window", "WindowPolicy"]
 
@@ -66,55 +68,6 @@ class Fitted:
     report: WindowReport
 
 
-class _Exchange(NamedTuple):
-    start: int  # index of its first message among the caller's
-    messages: tuple[Message, ...]
-
-    @property
-    def is_pinned(self) -> bool:
-        return any(message.pinned for message in self.messages)
-
-
-class _Parted:
-    """A conversation in its parts; there is at least one exchange, and the last is the one to answer.
-
-    A later system message belongs to the user turn right after it, or else to the exchange it stands in.
-
-    Attributes:
-        lead: leading system messages.
-        exchange_count: how many exchanges follow them.
-    """
-
-    def __init__(self, messages: Sequence[Message]) -> None:
-        self.messages = tuple(messages)
-        lead = next((i for i, message in enumerate(messages) if message.role != "system"), len(messages))
-        self.lead = self.messages[:lead]
-        self.exchange_count = [message.role for message in messages].count("user")
-
-    @cached_property
-    def exchanges(self) -> list[_Exchange]:
-        """The exchanges, in order; worked out only where something may have to go."""
-        messages, lead = self.messages, len(self.lead)
-        starts: list[int] = []
-        for index in range(lead, len(messages)):
-            if messages[index].role == "user":
-                start = index
-                while start > lead and messages[start - 1].role == "system":
-                    start -= 1
-                starts.append(start)
-        starts[:1] = [lead]  # an answer before any question goes with the first exchange
-        ends = [*starts[1:], len(messages)]
-        return [_Exchange(start, messages[start:end]) for start, end in zip(starts, ends, strict=True)]
-
-    def kept(self, first: int) -> tuple[int, ...]:
-        """Indices of the leading messages, of pinned exchanges, and of the exchanges from `first` on."""
-        if first == 0:
-            return tuple(range(len(self.messages)))
-        pinned = (exchange for exchange in self.exchanges[:first] if exchange.is_pinned)
-        earlier = [i for start, messages in pinned for i in range(start, start + len(messages))]
-        return (*range(len(self.lead)), *earlier, *range(self.exchanges[first].start, len(self.messages)))
-
-
 @dataclass(frozen=True, slots=True)
 class _Cost:
     """Tokens of each message of an exchange: once it is history, and while it is being answered."""
@@ -135,8 +88,12 @@ class Window:
         self._encoder = encoder
         self._size = context_window
         self._max_input = min(max_input_tokens or context_window, context_window - 1)
-        self._costs: dict[tuple[object, tuple[Message, ...]], _Cost] = {}
-        self._fixed_costs: dict[object, int] = {}
+        self._costs = Memo[tuple[object, tuple[Message, ...]], _Cost](_REMEMBERED, 2**26)
+        self._fixed_costs = Memo[object, int](_REMEMBERED)
+
+    def apart(self, encoder: PromptEncoder) -> Window:
+        """Another window of the same size over another encoder: nothing that changes is shared."""
+        return Window(encoder, context_window=self._size, max_input_tokens=self._max_input)
 
     def fit(
         self,
@@ -161,11 +118,15 @@ class Window:
             check_continuable(messages)  # by the caller's index
         reserve = min(max_tokens or DEFAULT_RESERVE, self._size // 4)
         limit = self._limit(policy, reserve)
-        parted = _Parted(messages)
-        first, prompt = self._fit(parted, policy, options, limit)
+        parted = Parted(messages)
         shortened = None
-        if len(prompt.token_ids) > limit:
-            prompt, shortened = self._shorten(parted, first, prompt, policy, options, limit)
+        try:
+            first, prompt = self._fit(parted, policy, options, limit)
+            if prompt is None or len(prompt.token_ids) > limit:
+                prompt, shortened = self._shorten(parted, first, prompt, policy, options, limit)
+        except FarTooLong as error:
+            wider = _wider(policy, limit)
+            raise far_overflow(parted, options.tools, limit=limit, size=self._size, wider=wider) from error
         room = self._size - len(prompt.token_ids)
         dropped = [exchange for exchange in parted.exchanges[:first] if not exchange.is_pinned] if first else []
         report = WindowReport(
@@ -188,23 +149,25 @@ class Window:
         most = min(self._max_input, policy.max_prompt_tokens or self._max_input)
         return most if policy.overflow == "error" else min(self._size - reserve, most)
 
-    def _fit(self, parted: _Parted, policy: WindowPolicy, options: RenderOptions, limit: int) -> tuple[int, Prompt]:
+    def _fit(
+        self, parted: Parted, policy: WindowPolicy, options: RenderOptions, limit: int
+    ) -> tuple[int, Prompt | None]:
         """The first exchange that is kept, by number, and the prompt; it is too long where no more may go."""
         if policy.max_exchanges is None:
             if policy.overflow == "error":
-                return 0, self._encoder.encode(parted.messages, options)
+                return 0, self._encoded(parted, 0, options, limit)
             whole = self._whole_if_small(parted, options, limit)
             if whole is not None:
                 return 0, whole
         first = self._first_kept(parted, policy, options, limit if policy.overflow == "drop" else self._size * 1000)
         while True:  # where what is kept is more than its parts were, further exchanges go
-            prompt = self._encoder.encode([parted.messages[i] for i in parted.kept(first)], options)
-            fits = len(prompt.token_ids) <= limit
+            prompt = self._encoded(parted, first, options, limit)
+            fits = prompt is not None and len(prompt.token_ids) <= limit
             if fits or first >= len(parted.exchanges) - 1 or policy.overflow == "error":
                 return first, prompt
             first += 1
 
-    def _whole_if_small(self, parted: _Parted, options: RenderOptions, limit: int) -> Prompt | None:
+    def _whole_if_small(self, parted: Parted, options: RenderOptions, limit: int) -> Prompt | None:
         """The prompt of all messages, if no turn so far can have been cut.
 
         That is so where all together stays under the high mark, unless thinking, which goes when an exchange is
@@ -218,14 +181,16 @@ class Window:
             costs = [self._costs.get((key, exchange.messages)) for exchange in parted.exchanges[:-1]]
             if sum(sum(cost.settled) for cost in costs if cost is not None) * 100 > limit * HIGH_PERCENT:
                 return None
-        whole = self._encoder.encode(parted.messages, options)
-        return whole if len(whole.token_ids) * 100 <= limit * HIGH_PERCENT else None
+        whole = self._encoded(parted, 0, options, limit)
+        return whole if whole and len(whole.token_ids) * 100 <= limit * HIGH_PERCENT else None
 
-    def _first_kept(self, parted: _Parted, policy: WindowPolicy, options: RenderOptions, limit: int) -> int:
+    def _first_kept(self, parted: Parted, policy: WindowPolicy, options: RenderOptions, limit: int) -> int:
         """The number of the first exchange that is kept."""
         last = len(parted.exchanges) - 1
         if self._fixed(parted, options) >= limit:
-            raise self._fixed_overflow(parted, policy, options, limit)
+            prompt = self._encoder.measure((*parted.lead, _SENTINEL), _without_answer(options), most=limit)
+            wider = _wider(policy, limit)
+            raise fixed_overflow(len(parted.lead), prompt, limit=limit, size=self._size, wider=wider)
         # Counted as when an answer is asked for, so that the cut stands where it stood then.
         room = max(1, limit - self._fixed(parted, replace(options, generation_prompt=True, continue_final=False)))
         loose: list[int] = []  # tokens that go with each exchange when it is dropped: none of a pinned one
@@ -239,102 +204,88 @@ class Window:
             pinned += total if exchange.is_pinned else 0
         return first_kept(loose, points, room=room, max_exchanges=policy.max_exchanges)
 
+    def _encoded(self, parted: Parted, first: int, options: RenderOptions, limit: int) -> Prompt | None:
+        """The prompt from an exchange on; None where it is longer than the limit by far."""
+        try:
+            return self._encoder.encode([parted.messages[i] for i in parted.kept(first)], options, most=limit)
+        except FarTooLong:
+            return None
+
     def _shorten(
         self,
-        parted: _Parted,
+        parted: Parted,
         first: int,
-        prompt: Prompt,
+        prompt: Prompt | None,
         policy: WindowPolicy,
         options: RenderOptions,
         limit: int,
     ) -> tuple[Prompt, int]:
-        """Shorten the last user text until the prompt fits, where the policy allows it."""
-        indices = parted.kept(first)
-        kept = [parted.messages[i] for i in indices]
-        place = max(i for i, message in enumerate(kept) if message.role == "user")
-        user = kept[place]
-        offsets = self._encoder.offsets(user.content)
-        keep = len(offsets)
-        while policy.overlong is not None and len(prompt.token_ids) > limit:
-            keep -= len(prompt.token_ids) - limit
-            if keep <= 0:
-                break
-            kept[place] = replace(user, content=shorten(user.content, offsets, keep, policy.overlong), sampled=())
-            prompt = self._encoder.measure(kept, options)
-        if len(prompt.token_ids) > limit:
-            raise self._overflow(parted, indices, prompt, policy, limit)
-        return prompt, len(offsets)
+        """Shorten the last user text until the prompt fits, where the policy allows it.
 
-    def _cost(self, exchange: _Exchange, options: RenderOptions) -> _Cost:
+        Raises:
+            FarTooLong: the prompt is not known, and all that may be shortened does not help.
+        """
+        indices = parted.kept(first)
+        cut, whole = policy.overlong, len(parted.messages)
+        if cut is not None:
+            kept = [parted.messages[i] for i in indices]
+            place = max(i for i, message in enumerate(kept) if message.role == "user")
+            user = kept[place]
+            content = user.content if prompt else ends(user.content, limit, cut, self._encoder.length)
+            offsets = self._encoder.offsets(content)
+            whole = keep = len(offsets)
+            excess = (len(prompt.token_ids) if prompt else keep) - limit
+            while 0 < excess < keep:
+                keep -= excess
+                kept[place] = replace(user, content=shorten(content, offsets, keep, cut), sampled=())
+                prompt = self._encoder.measure(kept, options, most=limit)
+                excess = len(prompt.token_ids) - limit
+            if content is not user.content:
+                whole = self._encoder.length(user.content)
+        if prompt is None:
+            raise FarTooLong
+        if len(prompt.token_ids) > limit:
+            raise overflow(parted, indices, prompt, limit=limit, size=self._size, wider=_wider(policy, limit))
+        return prompt, whole
+
+    def _cost(self, exchange: Exchange, options: RenderOptions) -> _Cost:
         key = (_key(options), exchange.messages)
         cost = self._costs.get(key)
         if cost is None:
-            if len(self._costs) >= _REMEMBERED:
-                self._costs.clear()
-            cost = self._costs[key] = self._measure(exchange.messages, options)
+            cost = self._measure(exchange.messages, options)
+            self._costs.keep(key, cost, sum(map(characters_of, exchange.messages)))
         return cost
 
     def _measure(self, messages: tuple[Message, ...], options: RenderOptions) -> _Cost:
         alone = replace(options, tools=(), generation_prompt=False, continue_final=False)
-        later = self._encoder.measure((*messages, _SENTINEL), alone)
+        try:
+            later = self._encoder.measure((*messages, _SENTINEL), alone, most=self._size)
+        except FarTooLong:  # it can stay nowhere, however long it is
+            tokens = (2 * self._size, *(0 for _ in messages[1:]))
+            return _Cost(tokens, tokens)
         settled = _tokens_by_message(later, len(messages))
         if not any(message.reasoning for message in messages):
             return _Cost(settled, settled)
         return _Cost(settled, _tokens_by_message(self._encoder.measure(messages, alone), len(messages)))
 
-    def _fixed(self, parted: _Parted, options: RenderOptions) -> int:
+    def _fixed(self, parted: Parted, options: RenderOptions) -> int:
         """Tokens of what leads the conversation, and of the template's own parts."""
         options = _without_answer(options)
-        key = (parted.lead, _key(options), json.dumps(options.tools, sort_keys=True), options.now, options.opens_answer)
+        tools = json.dumps(options.tools, sort_keys=True)
+        key = (parted.lead, _key(options), tools, options.now, options.opens_answer)
         if key not in self._fixed_costs:
-            if len(self._fixed_costs) >= _REMEMBERED:
-                self._fixed_costs.clear()
-            prompt = self._encoder.measure((*parted.lead, _SENTINEL), options)
-            self._fixed_costs[key] = len(prompt.token_ids) - prompt.tokens_of(len(parted.lead))
+            prompt = self._encoder.measure((*parted.lead, _SENTINEL), options, most=self._size)
+            tokens = len(prompt.token_ids) - prompt.tokens_of(len(parted.lead))
+            self._fixed_costs.keep(key, tokens, sum(map(characters_of, parted.lead)) + len(tools))
+            return tokens
         return self._fixed_costs[key]
-
-    def _fixed_overflow(
-        self, parted: _Parted, policy: WindowPolicy, options: RenderOptions, limit: int
-    ) -> ContextOverflow:
-        prompt = self._encoder.measure((*parted.lead, _SENTINEL), _without_answer(options))
-        parts = {
-            "system": sum(prompt.tokens_of(i) for i in range(len(parted.lead))),
-            "tools": prompt.tokens_of("tools"),
-            "template": prompt.tokens_of("template"),
-        }
-        return ContextOverflow(
-            prompt_tokens=sum(parts.values()),
-            limit=limit,
-            context_window=self._size,
-            parts={name: tokens for name, tokens in parts.items() if tokens},
-            cure=f"nothing of this can be dropped: shorten it, or {_wider(policy, limit)}",
-        )
-
-    def _overflow(
-        self, parted: _Parted, indices: Sequence[int], prompt: Prompt, policy: WindowPolicy, limit: int
-    ) -> ContextOverflow:
-        lead, last = len(parted.lead), parted.exchanges[-1].start
-        parts = {"system": 0, "tools": prompt.tokens_of("tools"), "pinned turns": 0, "earlier turns": 0, "last turn": 0}
-        pinned = {e.start + i for e in parted.exchanges if e.is_pinned for i in range(len(e.messages))}
-        for place, index in enumerate(indices):
-            name = "pinned turns" if index in pinned else "earlier turns"
-            name = "system" if index < lead else "last turn" if index >= last else name
-            parts[name] += prompt.tokens_of(place)
-        parts["template"] = prompt.tokens_of("template")
-        return ContextOverflow(
-            prompt_tokens=len(prompt.token_ids),
-            limit=limit,
-            context_window=self._size,
-            parts={name: tokens for name, tokens in parts.items() if tokens},
-            cure=f"shorten it, or {_wider(policy, limit)}",
-        )
 
 
 def _wider(policy: WindowPolicy, limit: int) -> str:
     return "raise max_prompt_tokens" if policy.max_prompt_tokens == limit else "use a larger context window"
 
 
-def _points(number: int, exchange: _Exchange, cost: _Cost, pinned: int, *, is_last: bool) -> list[GenerationPoint]:
+def _points(number: int, exchange: Exchange, cost: _Cost, pinned: int, *, is_last: bool) -> list[GenerationPoint]:
     """Where answers began in an exchange; the last one is about to be answered at its end.
 
     Args:

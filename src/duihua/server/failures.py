@@ -26,7 +26,7 @@ from duihua.errors import (
     UnsupportedFeature,
 )
 
-__all__ = ["Failure", "Refusal", "failure_of"]
+__all__ = ["Failure", "Refusal", "engine_ended", "failure_of"]
 
 _CALLER: Final = "invalid_request_error"
 _OURS: Final = "server_error"
@@ -101,8 +101,15 @@ _HIDDEN: Final = {  # what these say may name a path or a library's words
 }
 
 
+def engine_ended() -> Refusal:
+    """What is told once the engine is given up."""
+    return Refusal(503, "engine_dead", "the engine has ended and is not started again: restart this server")
+
+
 def failure_of(error: BaseException) -> Failure:
     """How this error is told; of what nobody raised on purpose nothing is."""
+    if isinstance(error, EngineDead) and error.is_final:
+        error = engine_ended()
     if isinstance(error, Refusal):
         kind = _CALLER if error.status < 500 else _OURS
         headers = tuple(error.headers.items())
@@ -142,9 +149,10 @@ def _message(error: DuihuaError) -> str:
     if hidden is not None:
         return hidden
     if isinstance(error, ContextOverflow):  # clients look for the first sentence
+        counted = f"more than {error.prompt_tokens - 1}" if error.is_least else error.prompt_tokens
         return (
             f"This model's maximum context length is {error.context_window} tokens. However, your prompt has "
-            f"{error.prompt_tokens} tokens, of which at most {error.limit} fit here. Please shorten it; where earlier "
+            f"{counted} tokens, of which at most {error.limit} fit here. Please shorten it; where earlier "
             'turns may go, "duihua": {"window": "drop"} drops them, oldest first.'
         )
     return _FOLDERS.sub("", str(error)) if isinstance(error, ModelError) else str(error)

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Final
 
 import msgspec
 
 from duihua.chat.protocol import TurnOptions
 from duihua.errors import InvalidParameter, UnsupportedFeature
+from duihua.prompt.memo import characters_of
 from duihua.prompt.window import WindowPolicy
-from duihua.server.ask import check_variables, decoded, model_named, read_messages
+from duihua.server.ask import decoded, model_named
 from duihua.server.exchange import Exchange
+from duihua.server.messages import check_variables, read_messages
 from duihua.server.service import Service
 from duihua.server.wire import MessageIn
 
 __all__ = ["DetokenizeRequest", "TokenizeRequest", "detokenize", "tokenize"]
+
+_LONGEST: Final = 2**20  # characters; what is longer is counted in parts
+_RUN: Final = 10_000  # ids that are written at once; more are written in a thread, run by run
 
 
 class TokenizeRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -47,7 +54,8 @@ async def tokenize(service: Service, exchange: Exchange) -> None:
     model_named(asked.model, service.chat, service.settings)
     _check(asked, service.settings.max_messages)
     if asked.prompt is not None:
-        ids = service.chat.tokenize(asked.prompt)
+        _check_length("prompt", len(asked.prompt))
+        ids = await _unless_left(exchange, service.chat.tokenize(asked.prompt))
     else:
         options = TurnOptions(
             window=WindowPolicy(overflow="error"),
@@ -55,11 +63,43 @@ async def tokenize(service: Service, exchange: Exchange) -> None:
             generation_prompt=asked.add_generation_prompt is not False,
             continue_final=bool(asked.continue_final_message),
         )
-        ids = service.chat.encode(read_messages(asked.messages or []), options)
-    strings = [service.chat.token_bytes(i).decode("utf-8", "replace") for i in ids] if asked.return_token_strs else None
-    window = service.chat.info.context_window
-    reply = {"count": len(ids), "max_model_len": window, "tokens": ids, "token_strs": strings}
-    await exchange.reply(msgspec.json.encode(reply))
+        messages = read_messages(asked.messages or [])
+        _check_length("messages", sum(map(characters_of, messages)))
+        ids = await _unless_left(exchange, service.chat.encode(messages, options))
+    if ids is None:
+        return
+    window, bytes_of = service.chat.info.context_window, service.chat.token_bytes if asked.return_token_strs else None
+    if len(ids) <= _RUN:
+        body = _reply(ids, window, bytes_of)
+    else:
+        body = await asyncio.to_thread(_reply, ids, window, bytes_of)
+    await exchange.reply(body)
+
+
+async def _unless_left(exchange: Exchange, work: Coroutine[Any, Any, tuple[int, ...]]) -> tuple[int, ...] | None:
+    """What the work gives; it is given up, and gives nothing, where the client leaves before it is done."""
+    working, leaving = asyncio.create_task(work), asyncio.create_task(exchange.left())
+    try:
+        await asyncio.wait([working, leaving], return_when=asyncio.FIRST_COMPLETED)
+        return working.result() if working.done() else None
+    finally:
+        working.cancel()
+        leaving.cancel()
+
+
+def _reply(ids: Sequence[int], window: int, bytes_of: Callable[[int], bytes] | None) -> bytes:
+    runs = [ids[start : start + _RUN] for start in range(0, len(ids), _RUN)]
+    tokens = [msgspec.json.encode(run)[1:-1] for run in runs]
+    head = f'{{"count":{len(ids)},"max_model_len":{window},"tokens":['.encode()
+    if bytes_of is None:
+        return b"".join((head, b",".join(tokens), b'],"token_strs":null}'))
+    strings = [msgspec.json.encode([bytes_of(i).decode("utf-8", "replace") for i in run])[1:-1] for run in runs]
+    return b"".join((head, b",".join(tokens), b'],"token_strs":[', b",".join(strings), b"]}"))
+
+
+def _check_length(name: str, characters: int) -> None:
+    if characters > _LONGEST:
+        raise InvalidParameter(name, f"{characters} characters", f"give {_LONGEST} at once at most")
 
 
 def _check(asked: TokenizeRequest, max_messages: int) -> None:
@@ -87,4 +127,4 @@ async def detokenize(service: Service, exchange: Exchange) -> None:
     beyond = [token_id for token_id in asked.tokens if not 0 <= token_id < size]
     if beyond:
         raise InvalidParameter("tokens", beyond[0], f"the model's token ids are 0 to {size - 1}")
-    await exchange.reply(msgspec.json.encode({"prompt": service.chat.detokenize(asked.tokens)}))
+    await exchange.reply(msgspec.json.encode({"prompt": await service.chat.detokenize(asked.tokens)}))
