@@ -86,11 +86,12 @@ def test_commands_without_arguments_of_theirs_get_no_flags() -> None:
     assert len(commands["chat"].params) == 0
 
 
-def test_a_reader_who_leaves_ends_it_quietly(tmp_path: Path) -> None:
+@pytest.mark.parametrize("arguments", [("config",), ("--help",), ("--version",), ("serve", "--help")])
+def test_a_reader_who_leaves_ends_it_quietly(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
-        [sys.executable, "-m", "duihua", "config"],
+        [sys.executable, "-m", "duihua", *arguments],
         env=environment(tmp_path),
         stdout=writing,
         stderr=subprocess.PIPE,
@@ -99,6 +100,18 @@ def test_a_reader_who_leaves_ends_it_quietly(tmp_path: Path) -> None:
     )
     os.close(writing)
     assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.parametrize("arguments", ["config", "--help"])
+def test_without_a_stdout_nothing_is_said_and_nothing_fails(tmp_path: Path, arguments: str) -> None:
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"exec {sys.executable} -m duihua {arguments} >&-"],
+        env=environment(tmp_path),
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_an_unexpected_error_is_one_line_that_says_how_to_see_more(tmp_path: Path) -> None:

@@ -140,9 +140,8 @@ def test_log_probabilities_are_those_of_the_text(client: OpenAI) -> None:
     choice = reply.choices[0]
     assert choice.logprobs is not None
     rows = choice.logprobs.content or []
-    assert len(rows) == 6
-    told = b"".join(bytes(row.bytes or []) for row in rows).decode()
-    assert told.removeprefix("\n") == choice.message.content  # the line break that the template owes is no text
+    assert 5 <= len(rows) <= 6  # the line break that the template owes is a token without a row
+    assert b"".join(bytes(row.bytes or []) for row in rows).decode() == choice.message.content
     for row in rows:  # greedy: what was taken is the likeliest
         assert len(row.top_logprobs) == 3
         assert row.top_logprobs[0].token == row.token

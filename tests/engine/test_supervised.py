@@ -60,11 +60,13 @@ def test_deaths_in_a_row_are_bounded() -> None:
     async def scenario() -> None:
         workshop = Workshop(mortals=100)
         engine = await SupervisedEngine.start(workshop, restarts=2)
-        for _ in range(3):
-            with pytest.raises(EngineDead, match="gone"):
+        for is_last in (False, False, True):
+            with pytest.raises(EngineDead, match="gone") as caught:
                 await collect(engine, request([9]))
-        with pytest.raises(EngineDead, match="3 times in a row"):
+            assert caught.value.is_final is is_last
+        with pytest.raises(EngineDead, match="3 times in a row") as caught:
             await collect(engine, request([9]))
+        assert caught.value.is_final
         assert len(workshop.made) == 3
 
     asyncio.run(scenario())
@@ -171,6 +173,7 @@ def test_whatever_the_factory_raises_is_told_and_counts() -> None:
         with pytest.raises(EngineDead, match="no disk") as caught:
             await collect(engine, request([9]))
         assert isinstance(caught.value.__cause__, OSError)
+        assert caught.value.is_final
         with pytest.raises(EngineDead, match="2 times in a row"):
             await collect(engine, request([9]))
 

@@ -9,7 +9,8 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
-from duihua.server.run import bound_socket, serve
+from duihua.server.address import bound_sockets
+from duihua.server.run import serve
 from server.asgi import Server
 
 __all__ = ["listening", "said"]
@@ -19,7 +20,7 @@ __all__ = ["listening", "said"]
 async def listening(server: Server) -> AsyncGenerator[str]:
     """Serve until the block ends, which sends SIGTERM; give the base URL."""
     told: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    serving = asyncio.create_task(serve(server.service, bound_socket(server.service.settings), told.set_result))
+    serving = asyncio.create_task(serve(server.service, bound_sockets(server.service.settings), told.set_result))
     await asyncio.wait([told, serving], return_when=asyncio.FIRST_COMPLETED)
     try:
         yield await told

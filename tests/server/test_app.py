@@ -33,7 +33,7 @@ def test_a_path_of_a_later_version_says_so(path: str) -> None:
 
 @pytest.mark.parametrize(
     ("path", "method", "allowed"),
-    [(CHAT, "GET", "POST"), (CHAT, "HEAD", "POST"), (CHAT, "OPTIONS", "POST"), ("/v1/models", "POST", "GET"),
+    [(CHAT, "GET", "POST"), (CHAT, "HEAD", "POST"), (CHAT, "OPTIONS", "POST"), ("/v1/models", "POST", "HEAD"), ("/v1/models", "POST", "GET"),
      ("/v1/models/scripted", "DELETE", "GET"), ("/health", "PUT", "GET"), ("/tokenize", "GET", "POST"),
      ("/docs", "x" * 5000, "GET")],
 )  # fmt: skip
@@ -42,6 +42,12 @@ def test_another_method_is_refused_and_told_which(path: str, method: str, allowe
     assert reply.status == 405
     assert allowed in reply.headers["allow"].split(", ")
     assert len(reply.body) < 2000
+
+
+def test_head_is_allowed_only_where_it_is_answered() -> None:
+    assert ask(serving(), "HEAD", "/version").status == 200
+    assert ask(serving(), "PUT", "/version").headers["allow"] == "GET, HEAD"
+    assert ask(serving(), "PUT", CHAT).headers["allow"] == "POST"
 
 
 def test_every_reply_has_a_type_and_an_id() -> None:

@@ -21,6 +21,7 @@ from duihua.server.settings import ServeSettings
 from prompt import traits
 from server.asgi import HELLO, Reply, Server, asked, serving
 
+WORLD = ids(" world")[-1]
 THINKS = "<think>\nhm\n</think>\n\nyes"
 LONG = tuple({"role": role, "content": "the weather is nice today " * 4} for role in ("user", "assistant") * 9)
 TALK = (*LONG, {"role": "user", "content": "hello"})
@@ -138,9 +139,11 @@ def test_thinking_is_told_apart_and_counted() -> None:
 
 @pytest.mark.parametrize(
     ("fields", "reason", "stopped_by"),
-    [({}, "stop", ids("<|im_end|>")[0]), ({"max_tokens": 2}, "length", None), ({"stop": "wor"}, "stop", "wor")],
-)
+    [({}, "stop", None), ({"max_tokens": 2}, "length", None), ({"stop": "wor"}, "stop", "wor"),
+     ({"stop_token_ids": [WORLD]}, "stop", WORLD), ({"stop_token_ids": [0]}, "stop", None)],
+)  # fmt: skip
 def test_the_reason_of_the_end_is_told(fields: dict[str, Any], reason: str, stopped_by: object) -> None:
+    """As vLLM tells it (check_stop in vllm/v1/core/sched/utils.py): the model's own end has no name."""
     (choice,) = asked(serving("hello world"), **fields).json()["choices"]
     assert (choice["finish_reason"], choice["stop_reason"]) == (reason, stopped_by)
 
@@ -163,7 +166,7 @@ def test_log_probabilities_have_openai_s_shape() -> None:
         assert all(set(top) == set(TopLogprob.model_fields) for top in row["top_logprobs"])
         assert len(row["top_logprobs"]) == 1
         assert -9999 <= row["logprob"] <= 0
-    assert bytes(byte for row in rows[:-1] for byte in row["bytes"]).decode() == "你好 hello"
+    assert bytes(byte for row in rows for byte in row["bytes"]).decode() == "你好 hello"
 
 
 def test_ids_are_told_where_they_are_asked_for() -> None:

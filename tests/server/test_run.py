@@ -5,15 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
-from pathlib import Path
 
 import pytest
 
 from chat.talk import chat, engine
-from duihua.errors import ConfigError
-from duihua.server.run import bound_socket, new_loop
-from duihua.server.settings import ServeSettings
+from duihua.server.run import new_loop
 from server.asgi import CHAT, HELLO, Gate, Server, serving
 from server.listening import listening, said
 
@@ -52,26 +48,6 @@ def test_a_first_signal_lets_answers_end_and_a_second_ends_them() -> None:
     ended = asyncio.run(whole(2))
     assert b"server_ending" in ended
     assert ended.endswith(b"data: [DONE]\n\n")
-
-
-def test_an_address_that_is_taken_is_refused() -> None:
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        with pytest.raises(ConfigError, match="choose another"):
-            bound_socket(ServeSettings(port=other.getsockname()[1]))
-
-
-@pytest.mark.parametrize("host", ["no such host", "host.invalid", "192.0.2.1"])
-def test_an_address_that_is_none_of_this_machine_s_is_refused(host: str) -> None:
-    with pytest.raises(ConfigError, match="host"):
-        bound_socket(ServeSettings(host=host, port=0))
-
-
-def test_files_that_are_no_certificate_are_refused_before_anything_is_bound(tmp_path: Path) -> None:
-    (tmp_path / "cert.pem").write_text("no certificate", encoding="utf-8")
-    with pytest.raises(ConfigError, match="--tls-cert"):
-        bound_socket(ServeSettings(port=0, tls_cert=str(tmp_path / "cert.pem"), tls_key=str(tmp_path / "cert.pem")))
 
 
 def test_a_server_s_loop_is_a_loop() -> None:

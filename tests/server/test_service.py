@@ -8,7 +8,9 @@ import logging
 import pytest
 
 from chat.talk import chat, engine
+from duihua.engine.protocol import Engine
 from duihua.engine.scripted import ScriptedEngine
+from duihua.engine.supervised import SupervisedEngine
 from duihua.errors import EngineBusy, EngineDead, EngineError, GenerationFailed
 from server.asgi import Gate, Server, serving
 
@@ -74,6 +76,39 @@ def test_a_death_that_an_answer_saw_makes_it_unready_and_is_logged_once(caplog: 
     with caplog.at_level(logging.WARNING, "duihua.server"):
         assert asyncio.run(whole()) == [200, 503, 503, 503]
     assert len([record for record in caplog.records if "it fell over" in record.getMessage()]) == 1
+
+
+async def unused() -> Engine:
+    raise AssertionError("it is not to be started again")
+
+
+def test_an_engine_that_is_given_up_is_told_of_everywhere(caplog: pytest.LogCaptureFixture) -> None:
+    async def whole() -> None:
+        mortal = ScriptedEngine(lambda _: [5, 6, 7], failure=(1, EngineDead("it fell")))
+        server = Server(chat(SupervisedEngine(mortal, unused, restarts=0)))  # pyright: ignore[reportArgumentType]  as good an engine
+        replies = [await server.chat(), await server.chat(stream=True)]
+        replies += [await server.fetch("GET", path) for path in ("/health", "/ready")]
+        for reply in replies:
+            assert (reply.status, reply.error["code"]) == (503, "engine_dead")
+            assert "is not started again: restart this server" in reply.error["message"]
+            assert "retry-after" not in reply.headers
+        assert b"duihua_ready 0" in (await server.fetch("GET", "/metrics")).body
+
+    with caplog.at_level(logging.ERROR, "duihua.server"):
+        asyncio.run(whole())
+    assert [record.getMessage().count("--restart-engine") for record in caplog.records] == [0, 1]
+
+
+def test_a_server_whose_engine_is_started_again_is_alive() -> None:
+    async def whole() -> None:
+        server = Server(chat(ScriptedEngine(lambda _: [5, 6, 7], failure=(1, EngineDead("it fell")))))
+        reply = await server.chat()
+        assert "is being started again" in reply.error["message"]
+        assert int(reply.headers["retry-after"]) > 0
+        assert (await server.fetch("GET", "/health")).status == 200
+        await server.service.aclose()
+
+    asyncio.run(whole())
 
 
 def test_an_engine_that_came_back_is_ready() -> None:

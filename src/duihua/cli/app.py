@@ -98,11 +98,19 @@ def run(arguments: Sequence[str]) -> int:
             reconfigure(errors="backslashreplace")  # a narrow encoding loses nothing and ends nothing
     try:
         code = _run(arguments)
-        sys.stdout.flush()
+        _flush_stdout()
     except BrokenPipeError:
         mute_stdout()
         return BROKEN_PIPE
+    except OSError:  # a full disk, which was told when it was first met
+        mute_stdout()
+        return 1
     return code
+
+
+def _flush_stdout() -> None:
+    if sys.stdout is not None:  # there is none where its descriptor was closed
+        sys.stdout.flush()
 
 
 def _run(arguments: Sequence[str]) -> int:
@@ -110,6 +118,8 @@ def _run(arguments: Sequence[str]) -> int:
         app = build(interface_language(), arguments)
         typer.main.get_command(app)(args=list(arguments), prog_name="duihua")
     except SystemExit as ending:
+        if isinstance(ending.__context__, OSError) and ending.__context__.errno == errno.EPIPE:
+            raise BrokenPipeError from ending  # click says 1
         return ending.code if isinstance(ending.code, int) else 0 if ending.code is None else 1
     except DuihuaError as error:
         complain(str(error))
@@ -172,7 +182,7 @@ def _ending_well(command: Callable[..., None]) -> Callable[..., None]:
     def wrapped(**values: Any) -> None:
         try:
             command(**values)
-            sys.stdout.flush()
+            _flush_stdout()
         except KeyboardInterrupt as error:
             raise typer.Exit(INTERRUPTED) from error
         except OSError as error:

@@ -6,7 +6,8 @@ import asyncio
 import os
 import socket
 import sys
-from contextlib import closing, suppress
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final
 
@@ -30,7 +31,7 @@ _LONGEST_CLOSE: Final = 10.0  # seconds
 def serve(settings: Settings) -> None:
     """Load a model and serve it until a signal ends that."""
     try:
-        from duihua.server import run  # before a model is loaded
+        from duihua.server import address, run  # before a model is loaded
     except ImportError as error:
         raise ConfigError(f"the server needs {error.name}: pip install 'duihua[serve]'") from error
     settings.serve.check()
@@ -38,14 +39,15 @@ def serve(settings: Settings) -> None:
     keys = [Keys.read(_path(file)) for file in (settings.serve.api_key_file, settings.serve.admin_key_file)]
     if settings.serve.adapter_dir is not None and not keys[1]:
         raise ConfigError("--adapter-dir lets adapters be loaded over HTTP: give --admin-key-file FILE as well")
-    with closing(run.bound_socket(settings.serve)) as listening:
+    with ExitStack() as stack:
+        listening = [stack.enter_context(each) for each in address.bound_sockets(settings.serve)]
         code = run_to_end(_serve(settings, listening, *keys), new_loop=run.new_loop)
     _let_stderr_go()
     if code:
         raise typer.Exit(code)
 
 
-async def _serve(settings: Settings, listening: socket.socket, keys: Keys, admin_keys: Keys) -> None:
+async def _serve(settings: Settings, listening: Sequence[socket.socket], keys: Keys, admin_keys: Keys) -> None:
     from duihua.server.log import start_log
     from duihua.server.run import serve as listen
     from duihua.server.service import Service

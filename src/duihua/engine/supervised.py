@@ -76,8 +76,9 @@ class SupervisedEngine:
                     if chunk.finish_reason is not None:
                         self._failures = 0
                     yield chunk
-        except EngineDead:
+        except EngineDead as error:
             self._mark_dead(engine)
+            error.is_final = self._is_given_up
             raise
 
     async def load_adapter(self, name: str, path: Path) -> None:
@@ -102,6 +103,10 @@ class SupervisedEngine:
                 await asyncio.shield(asyncio.wrap_future(rebuilding))
         await self._engine.aclose()
 
+    @property
+    def _is_given_up(self) -> bool:
+        return self._dead and self._failures > self._restarts
+
     def _mark_dead(self, engine: Engine) -> None:
         with self._lock:
             if engine is self._engine and not self._dead:
@@ -115,8 +120,10 @@ class SupervisedEngine:
                 raise EngineDead("the engine was closed")
             if not self._dead:
                 return self._engine
-            if self._failures > self._restarts:
-                raise EngineDead(f"the engine died {self._failures} times in a row: start it again by hand")
+            if self._is_given_up:
+                raise EngineDead(
+                    f"the engine died {self._failures} times in a row: start it again by hand", is_final=True
+                )
             rebuilding = self._rebuilding
             if rebuilding is None:
                 rebuilding = self._rebuilding = Future[Engine]()
@@ -161,5 +168,6 @@ class SupervisedEngine:
         dead.__cause__ = error
         with self._lock:
             self._failures += isinstance(error, Exception)
+            dead.is_final = self._is_given_up
             self._rebuilding = None
         outcome.set_exception(dead)

@@ -12,7 +12,7 @@ from duihua.errors import DuihuaError
 from duihua.server.catalogue import list_models, load_adapter, show_model, unload_adapter
 from duihua.server.completions import chat_completions
 from duihua.server.exchange import Exchange, Receive, Scope, Send
-from duihua.server.failures import Refusal, failure_of
+from duihua.server.failures import Refusal, engine_ended, failure_of
 from duihua.server.guard import admit
 from duihua.server.log import log_exchange
 from duihua.server.openapi import document, page
@@ -28,13 +28,16 @@ _MODELS: Final = "/v1/models/"
 
 
 async def health(service: Service, exchange: Exchange) -> None:
-    """The process is alive; nothing is said of the engine."""
-    del service
+    """The process is alive, and its engine is not given up: whether it can answer now is not said."""
+    if service.has_ended:
+        raise engine_ended()
     await exchange.reply(b'{"status":"ok"}')
 
 
 async def ready(service: Service, exchange: Exchange) -> None:
     """Whether the engine can answer and the server is not ending."""
+    if service.has_ended:
+        raise engine_ended()
     if not await service.is_ready():
         raise Refusal(503, "not_ready", "the engine cannot answer now", headers={"retry-after": "5"})
     await exchange.reply(b'{"status":"ready"}')
@@ -133,7 +136,7 @@ def _found(exchange: Exchange) -> Route:
         later = "; it comes with a later version" if path in _LATER else ""
         raise Refusal(404, "not_found", f"there is no {path[:200]} here{later}: GET /docs lists what there is")
     if method not in routes:
-        allowed = ", ".join(routes)
+        allowed = ", ".join((*routes, "HEAD") if "GET" in routes else routes)
         raise Refusal(
             405, "method_not_allowed", f"{path} takes {allowed}, not {exchange.method[:20]}", headers={"allow": allowed}
         )

@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import difflib
-import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import msgspec
 
 from duihua.chat.protocol import ChatService, TurnOptions
-from duihua.errors import InvalidMessages, InvalidParameter, UnknownModel, UnsupportedFeature
-from duihua.messages import Message, Role, ToolCall
+from duihua.errors import InvalidParameter, UnknownModel
+from duihua.messages import Message
 from duihua.prompt.window import WindowPolicy
 from duihua.sampling import Sampling
 from duihua.server.failures import Refusal
 from duihua.server.inert import check_inert
+from duihua.server.messages import check_variables, read_messages
 from duihua.server.settings import ServeSettings
-from duihua.server.wire import FIELDS, ChatRequest, ContentPart, MessageIn
+from duihua.server.wire import FIELDS, ChatRequest
 
-__all__ = ["Ask", "check_variables", "decoded", "model_named", "read_ask", "read_messages"]
+__all__ = ["Ask", "decoded", "model_named", "read_ask"]
 
 _T = TypeVar("_T")
 _decoder: Final = msgspec.json.Decoder(ChatRequest)
-_ROLES: Final[Mapping[str, Role]] = {
-    "system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool",
-}  # fmt: skip
 _SAMPLED: Final = (
     "temperature", "top_p", "top_k", "min_p", "frequency_penalty", "presence_penalty", "repetition_penalty", "seed",
     "n", "best_of", "min_tokens", "stop", "stop_token_ids", "include_stop_str_in_output", "ignore_eos",
@@ -37,12 +34,7 @@ _SAMPLED: Final = (
 _LONGEST_SALT: Final = 128
 _LONGEST_STOP: Final = 1024
 _LONGEST_FIELD: Final = 64  # characters; longer names are compared with none
-_DEEPEST: Final = 64  # levels of a value that templates read
 _LARGEST: Final = 2**63 - 1  # what every engine can count
-_TEMPLATES_OWN: Final = frozenset(
-    ("chat_template", "tokenize", "messages", "tools", "add_generation_prompt", "continue_final_message", "documents",
-     "strftime_now", "raise_exception", "self")
-)  # fmt: skip
 _PATH: Final = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>.*)`)?$", re.DOTALL)
 _HALF: Final = re.compile(rb"(?<!\\)\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]")
 _MISSING: Final = re.compile(r"Object missing required field `(?P<name>.*)`", re.DOTALL)
@@ -101,27 +93,6 @@ def model_named(name: str | None, chat: ChatService, settings: ServeSettings) ->
     if name == base:
         return name, ""
     raise UnknownModel(f"The model `{name}` does not exist. There are: {', '.join([base, *chat.adapters])}.")
-
-
-def read_messages(messages: Sequence[MessageIn]) -> list[Message]:
-    """These messages, as values.
-
-    Raises:
-        InvalidMessages, UnsupportedFeature: one that cannot be, with its index.
-    """
-    return [_message(message, index) for index, message in enumerate(messages)]
-
-
-def check_variables(variables: Mapping[str, object] | None) -> None:
-    """Refuse template variables that are not a caller's to set, and values that nest too deeply.
-
-    Raises:
-        InvalidParameter: says which.
-    """
-    for name in variables or ():
-        if name in _TEMPLATES_OWN:
-            raise InvalidParameter("chat_template_kwargs", name, "the server sets this one")
-    _check_depth("chat_template_kwargs", variables)
 
 
 def decoded(body: bytes, kind: type[_T]) -> _T:
@@ -263,63 +234,3 @@ def _options(request: ChatRequest, adapter: str | None, settings: ServeSettings)
         generation_prompt=request.add_generation_prompt is not False,
         continue_final=bool(request.continue_final_message),
     )
-
-
-def _message(message: MessageIn, index: int) -> Message:
-    role = _ROLES.get(message.role)
-    if role is None:
-        raise InvalidMessages(f"role {message.role!r} is unknown: use one of {list(_ROLES)}", index=index)
-    for name in ("refusal", "audio", "function_call"):
-        if getattr(message, name):
-            raise UnsupportedFeature(f"messages[{index}].{name}", "messages hold text and tool calls")
-    content = message.content
-    for call in message.tool_calls or ():
-        _check_arguments(call.function.arguments, index)
-    try:
-        return Message(
-            role,
-            content if isinstance(content, str) else _text(content or [], index),
-            reasoning=message.reasoning or message.reasoning_content or "",
-            tool_calls=tuple(
-                ToolCall(call.id, call.function.name, call.function.arguments) for call in message.tool_calls or ()
-            ),
-            tool_call_id=message.tool_call_id,
-            name=message.name,
-        )
-    except InvalidMessages as error:
-        raise InvalidMessages(str(error), index=index) from error
-
-
-def _text(parts: list[ContentPart], index: int) -> str:
-    for place, part in enumerate(parts):
-        if part.type != "text":
-            where = f"messages[{index}].content[{place}]"
-            raise UnsupportedFeature(where, f"its type is {part.type!r}, and messages hold text in this version")
-        if part.text is None:
-            raise InvalidMessages("a content part of type 'text' lacks its text", index=index)
-    return "".join(part.text or "" for part in parts)
-
-
-def _check_arguments(text: str, index: int) -> None:
-    """Refuse a tool call whose arguments nest deeper than templates can follow."""
-    if text.count("[") + text.count("{") <= _DEEPEST:
-        return
-    try:
-        _check_depth(f"messages[{index}].tool_calls", json.loads(text))
-    except RecursionError as error:
-        raise InvalidMessages("a tool call's arguments are nested too deeply", index=index) from error
-    except ValueError:
-        return  # no JSON: it stays text
-
-
-def _check_depth(name: str, value: object) -> None:
-    level = [value]
-    for _ in range(_DEEPEST):
-        level = [inner for outer in level for inner in _inside(outer)]
-        if not level:
-            return
-    raise InvalidParameter(name, "...", f"it nests deeper than {_DEEPEST} levels")
-
-
-def _inside(value: Any) -> Iterable[Any]:
-    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()

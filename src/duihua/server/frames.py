@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import msgspec
 
@@ -23,6 +22,7 @@ from duihua.events import (
     WindowReport,
 )
 from duihua.server.ask import Ask
+from duihua.server.logprobs import ContentTokens, logprobs_of, prompt_logprobs_of
 
 __all__ = ["PING", "ChunkWriter", "Whole", "fingerprint_of", "window_header"]
 
@@ -73,6 +73,7 @@ class ChunkWriter:
         self._head = b"data: " + _encode(head)[:-1]
         self._tail = b',"usage":null}\n\n' if ask.wants_usage else b"}\n\n"
         self._is_plain = ask.sampling.logprobs is None and not ask.wants_ids
+        self._tokens = [ContentTokens(chat) for _ in range(ask.sampling.n or 1)]
         self._texts = [self._text_prefix(choice) for choice in range(ask.sampling.n or 1)]
         self._text_tail = b'},"logprobs":null,"finish_reason":null}]' + self._tail
         self._report: WindowReport | None = None
@@ -112,10 +113,11 @@ class ChunkWriter:
         self, event: TextDelta | ReasoningDelta | Finished, delta: dict[str, Any], *, finish: str | None = None
     ) -> bytes:
         row: dict[str, Any] = {"index": event.choice, "delta": delta}
-        row["logprobs"] = logprobs_of(event.logprobs, self._chat) if event.logprobs else None
+        tokens = [] if self._ask.sampling.logprobs is None else self._tokens[event.choice].take(event)
+        row["logprobs"] = logprobs_of(tokens, self._chat) if tokens else None
         row["finish_reason"] = finish
         if isinstance(event, Finished):
-            row["stop_reason"] = event.stopped_by
+            row["stop_reason"] = _stop_reason(event, self._ask)
             self._open -= 1
         if self._ask.wants_ids:
             row["token_ids"] = event.token_ids
@@ -150,6 +152,7 @@ def _merged(events: Burst) -> list[Event]:
 
 @dataclass(slots=True)
 class _Choice:
+    tokens: ContentTokens
     content: list[str] = field(default_factory=list[str])
     reasoning: list[str] = field(default_factory=list[str])
     logprobs: list[TokenLogprobs] = field(default_factory=list[TokenLogprobs])
@@ -165,7 +168,7 @@ class Whole:
         self._created = int(time.time())
         self._ask = ask
         self._chat = chat
-        self._choices = [_Choice() for _ in range(ask.sampling.n or 1)]
+        self._choices = [_Choice(ContentTokens(chat)) for _ in range(ask.sampling.n or 1)]
         self._started: TurnStarted | None = None
         self._ended: TurnFinished | None = None
 
@@ -179,7 +182,8 @@ class Whole:
                     self._ended = event
                 case TextDelta() | ReasoningDelta() | Finished():
                     choice = self._choices[event.choice]
-                    choice.logprobs += event.logprobs
+                    if self._ask.sampling.logprobs is not None:
+                        choice.logprobs += choice.tokens.take(event)
                     choice.token_ids += event.token_ids
                     if isinstance(event, Finished):
                         choice.finished = event
@@ -208,7 +212,7 @@ class Whole:
         if self._ask.wants_ids:
             reply["prompt_token_ids"] = started.token_ids
         if started.prompt_logprobs is not None:
-            reply["prompt_logprobs"] = [_prompt_logprobs(row, self._chat) for row in started.prompt_logprobs]
+            reply["prompt_logprobs"] = [prompt_logprobs_of(row, self._chat) for row in started.prompt_logprobs]
         return _encode(reply)
 
     def _choice(self, index: int) -> dict[str, Any]:
@@ -222,9 +226,15 @@ class Whole:
             "message": message,
             "logprobs": None if self._ask.sampling.logprobs is None else logprobs_of(choice.logprobs, self._chat),
             "finish_reason": choice.finished.reason,
-            "stop_reason": choice.finished.stopped_by,
+            "stop_reason": _stop_reason(choice.finished, self._ask),
         }
         return row | {"token_ids": choice.token_ids} if self._ask.wants_ids else row
+
+
+def _stop_reason(event: Finished, ask: Ask) -> str | int | None:
+    """As vLLM tells it: what the request named, a stop string or a token's id; None at the model's own end."""
+    own = isinstance(event.stopped_by, int) and event.stopped_by not in (ask.sampling.stop_token_ids or ())
+    return None if own else event.stopped_by
 
 
 def usage_of(usage: Usage) -> dict[str, Any]:
@@ -235,37 +245,6 @@ def usage_of(usage: Usage) -> dict[str, Any]:
         "total_tokens": usage.prompt_tokens + usage.completion_tokens,
         "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
         "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
-    }
-
-
-def logprobs_of(tokens: Sequence[TokenLogprobs], chat: ChatService) -> dict[str, Any]:
-    """OpenAI's log-probabilities of these tokens."""
-    rows = [
-        _token(token.token_id, token.logprob, chat) | {"top_logprobs": [_token(i, p, chat) for i, p in token.top]}
-        for token in tokens
-    ]
-    return {"content": rows, "refusal": None}
-
-
-def _token(token_id: int, logprob: float, chat: ChatService) -> dict[str, Any]:
-    data = chat.token_bytes(token_id)
-    # JSON knows no infinity; OpenAI writes -9999 for what is next to impossible.
-    return {"token": data.decode("utf-8", "replace"), "logprob": max(logprob, -9999.0), "bytes": list(data)}
-
-
-def _prompt_logprobs(row: TokenLogprobs | None, chat: ChatService) -> dict[str, Any] | None:
-    """As vLLM writes them: id -> log-probability, rank and text."""
-    if row is None:
-        return None
-    pairs = dict([(row.token_id, row.logprob), *row.top])
-    ranks = {token_id: rank for rank, (token_id, _) in enumerate(row.top, 1)}  # of the others none is known
-    return {
-        str(i): {
-            "logprob": max(p, -9999.0),
-            "rank": ranks.get(i),
-            "decoded_token": cast("str", _token(i, p, chat)["token"]),
-        }
-        for i, p in pairs.items()
     }
 
 

@@ -26,7 +26,7 @@ _ERRORS: Final = {
     421: "A Host header of another server.",
     429: "Too many requests wait; Retry-After says when to try again.",
     500: "The answer was lost.",
-    503: "The server is ending, or the engine is being started again; Retry-After says when to try again.",
+    503: "The server is ending, or the engine: Retry-After says when to try again, where that has a point.",
     504: "The answer took longer than this server allows.",
 }
 # (method, path) -> (what it does, the body it takes, what it gives, the statuses beside 200, 401 and 421)
@@ -60,7 +60,7 @@ _ROUTES: Final[Mapping[tuple[str, str], tuple[str, type | None, str, tuple[int, 
         (*_BODY, 404),
     ),
     ("POST", "/detokenize"): ("The text of token ids.", DetokenizeRequest, "prompt.", (*_BODY, 404)),
-    ("GET", "/health"): ("The process is alive.", None, "status.", ()),
+    ("GET", "/health"): ("The process is alive, its engine not given up.", None, "status.", (503,)),
     ("GET", "/ready"): ("The engine can answer.", None, "status.", (503,)),
     ("GET", "/metrics"): ("Counters for Prometheus.", None, "Prometheus's text format.", ()),
     ("GET", "/version"): ("The version of duihua.", None, "version.", ()),

@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import socket
-import ssl
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Final
 
 import uvicorn
 
-from duihua.errors import ConfigError
+from duihua.server.address import cannot_listen, pem_path, url_of
 from duihua.server.app import App
 from duihua.server.connection import bounded
 from duihua.server.exchange import Receive, Scope, Send
 from duihua.server.service import Service
-from duihua.server.settings import ServeSettings
 
-__all__ = ["bound_socket", "new_loop", "serve"]
+__all__ = ["new_loop", "serve"]
 
 _log = logging.getLogger("duihua.server")
 _ENDING: Final = (signal.SIGTERM, signal.SIGINT, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
 _BACKLOG: Final = 2048
-_LAST_PORT: Final = 65_535
 _LONGEST_IDLE: Final = 86_400.0  # seconds; infinity cannot be rounded
 
 
@@ -39,39 +36,14 @@ def new_loop() -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop()
 
 
-def bound_socket(settings: ServeSettings) -> socket.socket:
-    """A socket at the address of these settings; nobody is answered before it is served.
-
-    Raises:
-        ConfigError: the address is taken or none of this machine's, or the TLS files are none.
-    """
-    _check_tls(settings)
-    host, port = settings.host, settings.port
-    if port > _LAST_PORT:  # the resolver would take what is left of it after 65,536
-        raise ConfigError(f"--port {port} is none: give a number up to {_LAST_PORT}")
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        made = socket.socket(family)
-    except (OSError, UnicodeError) as error:
-        raise ConfigError(f"--host {host} is no address of this machine: {_reason(error)}") from error
-    try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind(address)
-    except OSError as error:
-        made.close()
-        raise _taken(settings, error) from error
-    made.setblocking(False)  # noqa: FBT003  so it is named
-    return made
-
-
-async def serve(service: Service, listening: socket.socket, on_listening: Callable[[str], None]) -> None:
+async def serve(service: Service, listening: Sequence[socket.socket], on_listening: Callable[[str], None]) -> None:
     """Serve until SIGTERM, SIGHUP or Ctrl-C, then drain.
 
     The first signal refuses new requests and lets running ones go on for `drain_seconds`; a second one ends them
     at once. Streams end with an error event.
 
     Args:
-        listening: see `bound_socket`; closed at the end.
+        listening: see `address.bound_sockets`; closed at the end.
         on_listening: told the base URL when requests are taken.
 
     Raises:
@@ -92,21 +64,21 @@ async def serve(service: Service, listening: socket.socket, on_listening: Callab
         backlog=_BACKLOG,
         timeout_keep_alive=max(1, round(min(settings.keep_alive_seconds, _LONGEST_IDLE))),
         timeout_graceful_shutdown=3,
-        ssl_certfile=_path(settings.tls_cert),
-        ssl_keyfile=_path(settings.tls_key),
+        ssl_certfile=pem_path(settings.tls_cert),
+        ssl_keyfile=pem_path(settings.tls_key),
     )
-    scheme = "https" if settings.tls_cert else "http"
-    server = _Uvicorn(config, lambda: on_listening(f"{scheme}://{_address(listening)}"))
+    server = _Uvicorn(config, lambda: on_listening(url_of(settings, listening)))
     ending = _Ending(service, server)
     with suppress(NotImplementedError):
         for number in _ENDING:
             asyncio.get_running_loop().add_signal_handler(number, ending.hear)
     try:
-        await server.serve(sockets=[listening])
+        await server.serve(sockets=list(listening))
     except OSError as error:
-        raise _taken(settings, error) from error
+        raise cannot_listen(settings, error) from error
     finally:
-        listening.close()
+        for each in listening:
+            each.close()
         await service.aclose()
 
 
@@ -123,6 +95,8 @@ class _Uvicorn(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        gc.collect()
+        gc.freeze()  # a model is a million objects that live as long as the process: never look through them again
         self._on_listening()
 
 
@@ -157,35 +131,3 @@ class _Ending:
     async def _drain(self) -> None:
         await self._service.running.drain(self._service.settings.drain_seconds)
         self._server.should_exit = True
-
-
-def _check_tls(settings: ServeSettings) -> None:
-    if settings.tls_cert is None or settings.tls_key is None:
-        return
-    cert, key = _path(settings.tls_cert), _path(settings.tls_key)
-    try:  # with a passphrase at hand, so that OpenSSL does not ask for one at the terminal
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert or "", key, password="")
-    except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"--tls-cert {cert} and --tls-key {key} cannot be used: {_reason(error)}; give a certificate and its key "
-            "as PEM, without a passphrase"
-        ) from error
-
-
-def _taken(settings: ServeSettings, error: Exception) -> ConfigError:
-    return ConfigError(
-        f"cannot listen at {settings.host}:{settings.port}: {_reason(error)}; choose another --host or --port"
-    )
-
-
-def _reason(error: Exception) -> str:
-    return (isinstance(error, OSError) and error.strerror) or str(error)
-
-
-def _address(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _path(text: str | None) -> str | None:
-    return None if text is None else str(Path(text).expanduser())

@@ -30,7 +30,11 @@ _PROBE: Final = Message("user", "x")
 
 
 class Service:
-    """The chat, the settings, the keys, and what is known of the engine's health. Belongs to one event loop."""
+    """The chat, the settings, the keys, and what is known of the engine's health. Belongs to one event loop.
+
+    Attributes:
+        has_ended: the engine is given up; only another server will answer.
+    """
 
     def __init__(
         self,
@@ -66,6 +70,7 @@ class Service:
             waiting=lambda: self.running.waiting,
             ready=lambda: not (self._is_dead or self.running.is_draining),
         )
+        self.has_ended = False
         self._is_dead = False
         self._complaint = ""
         self._answered = 0.0  # when a token came last
@@ -87,14 +92,16 @@ class Service:
         if isinstance(error, EngineDead) and not self._is_dead and not self.running.is_draining:
             self._is_dead = True
             _log.error("the engine died: %s", error)
-            self.spawn(self.is_ready())
+            if not error.is_final:
+                self.spawn(self.is_ready())
+        self._give_up(error)
 
     async def is_ready(self) -> bool:
         """Whether the engine answers: it did just now, or does so within ten seconds.
 
         A dead engine is started again by the question; until it is there the answer is no, at once.
         """
-        if self.running.is_draining:
+        if self.running.is_draining or self.has_ended:
             return False
         if not self._is_dead and time.monotonic() - self._answered < _FRESH:
             return True
@@ -126,10 +133,16 @@ class Service:
         except DuihuaError as error:
             self._is_dead = self._is_dead or isinstance(error, EngineDead)
             self._complain(error)
+            self._give_up(error)
             return False
         self._is_dead, self._complaint = False, ""
         self.stepped()
         return True
+
+    def _give_up(self, error: DuihuaError) -> None:
+        if isinstance(error, EngineDead) and error.is_final and not self.has_ended:
+            self.has_ended = True
+            _log.error("the engine is not started again (--restart-engine): /health says 503; restart this server")
 
     def _complain(self, error: DuihuaError) -> None:
         """Log why the engine does not answer; once, however often that is asked."""

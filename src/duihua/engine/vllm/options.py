@@ -52,6 +52,7 @@ _DEFAULTS: Final[Mapping[str, Any]] = {
     "scheduling_policy": "priority",
     "disable_log_stats": True,
 }
+_ON_CPU: Final[Mapping[str, Any]] = {"worker_extension_cls": "duihua.engine.vllm.uncompiled.Uncompiled"}
 _RANKS: Final = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # vllm/config/lora.py, MaxLoRARanks
 _BLOCK: Final = 128  # tokens of a KV block on a CPU
 _WHOLE_PREFILL: Final = 32_768  # tokens up to which a CPU computes a prompt in one step
@@ -103,7 +104,7 @@ def engine_args(path: Path, settings: EngineSettings) -> dict[str, Any]:
         **_lora(settings, on_cpu=on_cpu),
     }
     if on_cpu:
-        args |= _for_cpu(args, settings)
+        args |= {**_ON_CPU, **_for_cpu(args, settings)}
     if (memory := _kv_memory(path, args, settings, on_cpu=on_cpu)) is not None:
         args["kv_cache_memory_bytes"] = memory
     elif on_cpu:

@@ -1,0 +1,114 @@
+"""Messages as they come over the wire, and variables of the template, as values that can be rendered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from duihua.errors import InvalidMessages, InvalidParameter, UnsupportedFeature
+from duihua.messages import Message, Role, ToolCall
+from duihua.server.wire import ContentPart, MessageIn
+
+__all__ = ["check_variables", "read_messages"]
+
+_ROLES: Final[Mapping[str, Role]] = {
+    "system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool",
+}  # fmt: skip
+_DEEPEST: Final = 64  # levels of a value that templates read
+_TEMPLATES_OWN: Final = frozenset(
+    ("chat_template", "tokenize", "messages", "tools", "add_generation_prompt", "continue_final_message", "documents",
+     "strftime_now", "raise_exception", "self")
+)  # fmt: skip
+
+
+def read_messages(messages: Sequence[MessageIn]) -> list[Message]:
+    """These messages, as values.
+
+    Raises:
+        InvalidMessages, InvalidParameter, UnsupportedFeature: one that cannot be, with its index.
+    """
+    return [_message(message, index) for index, message in enumerate(messages)]
+
+
+def check_variables(variables: Mapping[str, object] | None) -> None:
+    """Refuse template variables that are not a caller's to set, and values that nest too deeply.
+
+    Raises:
+        InvalidParameter: says which.
+    """
+    for name in variables or ():
+        if name in _TEMPLATES_OWN:
+            raise InvalidParameter("chat_template_kwargs", name, "the server sets this one")
+    _check_depth("chat_template_kwargs", variables)
+
+
+def _message(message: MessageIn, index: int) -> Message:
+    role = _ROLES.get(message.role)
+    if role is None:
+        raise InvalidMessages(f"role {message.role!r} is unknown: use one of {list(_ROLES)}", index=index)
+    for name in ("refusal", "audio", "function_call"):
+        if getattr(message, name):
+            raise UnsupportedFeature(f"messages[{index}].{name}", "messages hold text and tool calls")
+    content = _content(message, index)
+    for call in message.tool_calls or ():
+        _check_arguments(call.function.arguments, index)
+    try:
+        return Message(
+            role,
+            content if isinstance(content, str) else _text(content, index),
+            reasoning=message.reasoning or message.reasoning_content or "",
+            tool_calls=tuple(
+                ToolCall(call.id, call.function.name, call.function.arguments) for call in message.tool_calls or ()
+            ),
+            tool_call_id=message.tool_call_id,
+            name=message.name,
+        )
+    except InvalidMessages as error:
+        raise InvalidMessages(str(error), index=index) from error
+
+
+def _content(message: MessageIn, index: int) -> str | list[ContentPart]:
+    """As OpenAI has it, only an assistant's message may go without: one that thought, or called a tool."""
+    if message.content is None and not (message.role == "assistant" and _did_something(message)):
+        raise InvalidParameter(f"messages[{index}].content", None, "it is missing: give a text")
+    return message.content or ""
+
+
+def _did_something(message: MessageIn) -> bool:
+    return bool(message.tool_calls or message.reasoning or message.reasoning_content)
+
+
+def _text(parts: list[ContentPart], index: int) -> str:
+    for place, part in enumerate(parts):
+        if part.type != "text":
+            where = f"messages[{index}].content[{place}]"
+            raise UnsupportedFeature(where, f"its type is {part.type!r}, and messages hold text in this version")
+        if part.text is None:
+            raise InvalidMessages("a content part of type 'text' lacks its text", index=index)
+    return "".join(part.text or "" for part in parts)
+
+
+def _check_arguments(text: str, index: int) -> None:
+    """Refuse a tool call whose arguments nest deeper than templates can follow."""
+    if text.count("[") + text.count("{") <= _DEEPEST:
+        return
+    try:
+        _check_depth(f"messages[{index}].tool_calls", json.loads(text))
+    except RecursionError as error:
+        raise InvalidMessages("a tool call's arguments are nested too deeply", index=index) from error
+    except ValueError:
+        return  # no JSON: it stays text
+
+
+def _check_depth(name: str, value: object) -> None:
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [inner for outer in level for inner in _inside(outer)]
+        if not level:
+            return
+    raise InvalidParameter(name, "...", f"it nests deeper than {_DEEPEST} levels")
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
