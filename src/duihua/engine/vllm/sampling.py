@@ -52,6 +52,7 @@ def sampling_params(decoding: Decoding, max_tokens: int) -> SamplingParams:
         prompt_logprobs=decoding.prompt_logprobs,
         detokenize=False,
         output_kind=RequestOutputKind.DELTA,
+        skip_clone=True,  # nobody else has these
     )
 
 
