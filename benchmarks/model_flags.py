@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from geometries import GEOMETRIES
+from settings_plugin import READ_BACK
 
 from duihua.api.compose import read_checkpoint
 from duihua.checkpoint.tokenizer import load_tokenizer
@@ -18,29 +19,6 @@ from duihua.prompt.encoder import PromptEncoder
 from duihua.prompt.template import ChatTemplate
 
 __all__ = ["add_model_flags", "engine_settings", "model_settings", "own_encoder", "resolved"]
-
-# What vLLM made of its arguments, by where it says so (vllm/config, 0.26 to 0.33).
-_READ_BACK = (
-    "model_config.dtype",
-    "model_config.max_model_len",
-    "model_config.quantization",
-    "model_config.enforce_eager",
-    "load_config.load_format",
-    "scheduler_config.max_num_seqs",
-    "scheduler_config.max_num_batched_tokens",
-    "scheduler_config.enable_chunked_prefill",
-    "scheduler_config.policy",
-    "scheduler_config.async_scheduling",
-    "scheduler_config.stream_interval",
-    "cache_config.enable_prefix_caching",
-    "cache_config.num_gpu_blocks",
-    "cache_config.block_size",
-    "cache_config.cache_dtype",
-    "parallel_config.distributed_executor_backend",
-    "parallel_config.tensor_parallel_size",
-    "compilation_config.mode",
-    "compilation_config.cudagraph_mode",
-)
 
 
 def add_model_flags(parser: ArgumentParser, *, geometry: str, context_window: int) -> None:
@@ -100,7 +78,7 @@ def resolved() -> dict[str, str]:
 
     (llm,) = (thing for thing in gc.get_objects() if isinstance(thing, AsyncLLM))
     values: dict[str, str] = {}
-    for name in _READ_BACK:
+    for name in READ_BACK:
         value: Any = llm.vllm_config
         for part in name.split("."):
             value = getattr(value, part, "-")

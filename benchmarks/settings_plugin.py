@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 # What vLLM made of its arguments, by where it says so (vllm/config, 0.26 to 0.33).
-_READ = (
+READ_BACK = (
     "model_config.dtype",
     "model_config.max_model_len",
     "model_config.quantization",
@@ -57,7 +57,7 @@ def register() -> None:
 def _settings(config: Any) -> dict[str, str]:
     """By the last part of the name; "-" where this vLLM knows none of it."""
     values: dict[str, str] = {}
-    for name in _READ:
+    for name in READ_BACK:
         value: Any = config
         for part in name.split("."):
             value = getattr(value, part, "-")
