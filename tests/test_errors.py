@@ -1,6 +1,13 @@
 """Errors carry their numbers, and say what, why and the cure in one sentence."""
 
-from duihua.errors import ContextOverflow, EngineBusy, InvalidMessages, InvalidParameter, UnsupportedFeature
+from duihua.errors import (
+    ContextOverflow,
+    EngineBusy,
+    InvalidImage,
+    InvalidMessages,
+    InvalidParameter,
+    UnsupportedFeature,
+)
 
 
 def test_an_overflow_says_its_numbers_by_part() -> None:
@@ -31,3 +38,10 @@ def test_other_errors_keep_what_a_program_may_ask() -> None:
     assert InvalidMessages("no").index is None
     assert UnsupportedFeature("images", "there are none").feature == "images"
     assert EngineBusy("later", retry_after_s=2.5).retry_after_s == 2.5
+
+
+def test_a_refused_picture_says_its_name_and_the_bound() -> None:
+    error = InvalidImage("it has 90,000 x 90,000 pixels", why="pixels", name="map.png")
+    assert str(error) == "map.png: it has 90,000 x 90,000 pixels"
+    assert (error.why, error.name) == ("pixels", "map.png")
+    assert str(InvalidImage("it is empty", why="truncated")) == "it is empty"

@@ -9,6 +9,7 @@
         AdapterRejected          a LoRA adapter that does not fit this model or this engine
       RequestError             the caller can mend it
         InvalidMessages          roles, order or content that cannot be a conversation
+        InvalidImage             a picture that is broken, of no known kind, or beyond a bound
         InvalidParameter         a value outside its range
         ContextOverflow          the prompt is longer than the model can take
         UnsupportedFeature       well formed, but this model or engine cannot do it
@@ -37,6 +38,7 @@ __all__ = [
     "EngineDead",
     "EngineError",
     "GenerationFailed",
+    "InvalidImage",
     "InvalidMessages",
     "InvalidParameter",
     "ModelError",
@@ -91,6 +93,20 @@ class InvalidMessages(RequestError):
     def __init__(self, message: str, *, index: int | None = None) -> None:
         super().__init__(message)
         self.index = index
+
+
+class InvalidImage(RequestError):
+    """A picture that cannot be taken: broken, of no known kind, beyond a bound, or not to be had.
+
+    Attributes:
+        why: one word for programs, such as "bytes", "pixels", "truncated", "address"; see `duihua.vision`.
+        name: what the picture was called, "" where it has no name.
+    """
+
+    def __init__(self, message: str, *, why: str, name: str = "") -> None:
+        super().__init__(f"{name}: {message}" if name else message)
+        self.why = why
+        self.name = name
 
 
 class InvalidParameter(RequestError):

@@ -4,9 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from duihua.image import Image
 from duihua.sampling import Decoding
 
-__all__ = ["GenerationRequest"]
+__all__ = ["GenerationRequest", "PlacedImage"]
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedImage:
+    """A picture and its place in a prompt: the ids `start` up to `stop` stand for it.
+
+    The engine puts as many tokens in their place as the picture has; how many is known before, for prompts are counted.
+    """
+
+    image: Image
+    start: int
+    stop: int
+    tokens: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,3 +33,9 @@ class GenerationRequest:
     adapter: str | None = None  # name of a loaded LoRA adapter; None: the model as it is
     cache_salt: str = ""  # prefixes are shared only between requests of the same salt
     priority: int = 0  # lower goes first; equal ones in order of arrival
+    images: tuple[PlacedImage, ...] = ()  # in the order of their places
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Tokens of the prompt as the model reads it, with every picture's own."""
+        return len(self.token_ids) + sum(placed.tokens - (placed.stop - placed.start) for placed in self.images)
