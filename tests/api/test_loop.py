@@ -121,3 +121,20 @@ def test_a_loop_that_is_forgotten_stops() -> None:
     gc.collect()
     thread.join(10)
     assert not thread.is_alive()
+
+
+def test_what_nobody_closed_is_closed_with_the_loop(loop: Loop) -> None:
+    ended: list[str] = []
+
+    async def events() -> AsyncGenerator[Any]:
+        try:
+            while True:
+                yield 1
+        finally:
+            await asyncio.sleep(0)
+            ended.append(threading.current_thread().name)
+
+    kept = loop.iterate(events())
+    assert next(kept) == 1
+    loop.close()
+    assert ended == ["duihua-model"]

@@ -219,14 +219,25 @@ def _stop(loop: asyncio.AbstractEventLoop, thread: threading.Thread, process: in
 
 
 async def _wind_up(loop: asyncio.AbstractEventLoop) -> None:
-    """Let work hear of the end, cancel what has not, and stop."""
-    me = asyncio.current_task()
+    """Let work hear of the end, cancel what has not, and stop.
+
+    A generator that its reader's thread forgets is closed by a task of its own, whenever that thread comes to it. So
+    all are closed here, before the loop stops, and what was forgotten just before is waited for.
+    """
     for patience in (0.2, _PATIENCE):
-        if tasks := asyncio.all_tasks() - {me}:
-            _, late = await asyncio.wait(tasks, timeout=patience)
-            for task in late:
-                task.cancel()
+        await _end_tasks(patience)
+    await loop.shutdown_asyncgens()
+    await asyncio.sleep(0)  # such a task may not have been made yet
+    await _end_tasks(_PATIENCE)
     loop.stop()
+
+
+async def _end_tasks(patience: float) -> None:
+    """Wait for every other task, so many seconds, and cancel the late ones."""
+    if tasks := asyncio.all_tasks() - {asyncio.current_task()}:
+        _, late = await asyncio.wait(tasks, timeout=patience)
+        for task in late:
+            task.cancel()
 
 
 async def _next(stream: AsyncGenerator[Event]) -> Event | None:
