@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from duihua.errors import InvalidParameter, UnsupportedFeature
@@ -87,9 +87,17 @@ class Sampling:
                 raise InvalidParameter("logit_bias", {token: bias}, _BIASES)
 
     def over(self, defaults: Sampling) -> Sampling:
-        """These values where they were said, else those of `defaults`."""
-        said = {f.name: value for f in fields(self) if (value := getattr(self, f.name)) is not None}
-        return replace(defaults, **said)
+        """These values where they were said, else those of `defaults`.
+
+        Raises:
+            InvalidParameter: values that were right apart do not go together.
+        """
+        merged = object.__new__(Sampling)  # each value was checked before: every request comes by here twice
+        for name in _NAMES:
+            value = getattr(self, name)
+            object.__setattr__(merged, name, getattr(defaults, name) if value is None else value)
+        merged._check_zero_and_order()
+        return merged
 
     def refuse_beams(self) -> None:
         """Refuse beam search and what belongs to it, and a `best_of` that leaves too few answers.
@@ -141,6 +149,7 @@ def _is_list(value: object) -> bool:
     return isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray)
 
 
+_NAMES: Final = tuple(field.name for field in fields(Sampling))
 _BIASES: Final = "map token ids, whole numbers from 0, to numbers from -100 to 100"
 _INF: Final = float("inf")
 _WHOLE: Final = ("n", "best_of", "top_k", "max_tokens", "min_tokens", "logprobs", "prompt_logprobs", "seed")

@@ -43,6 +43,7 @@ class Reply:
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict[str, str])
     body: bytes = b""
+    pieces: list[bytes] = field(default_factory=list[bytes])  # of the body, as they were written
     is_whole: bool = False
 
     def json(self) -> Any:
@@ -133,6 +134,7 @@ class Call:
                 assert reply.status, "a body came before its head"
                 assert not reply.is_whole, "something came after the end"
                 reply.body += message["body"]
+                reply.pieces.append(message["body"])
                 reply.is_whole = not message.get("more_body", False)
             self._moved.notify_all()
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 
 import pytest
 
-from chat.talk import chat, engine
+from chat.talk import chat, engine, ids
 from duihua.engine.scripted import ScriptedEngine
 from duihua.errors import GenerationFailed
+from duihua.events import Chunk
+from duihua.request import GenerationRequest
 from server.asgi import CHAT, HELLO, Call, Gate, Reply, Server, asked, serving
 
 STREAM = {"messages": HELLO, "stream": True}
@@ -46,6 +48,32 @@ def test_a_stream_is_written_as_the_tokens_come() -> None:
     assert reply.headers["cache-control"] == "no-cache"
     assert reply.headers["x-accel-buffering"] == "no"
     assert "content-length" not in reply.headers
+
+
+def test_the_end_of_a_stream_goes_out_at_once() -> None:
+    reply = asked(serving(), stream=True, stream_options={"include_usage": True})
+    *_, last = reply.pieces
+    finish, usage, done = last.removesuffix(b"\n\n").split(b"\n\n")
+    assert b'"finish_reason":"stop"' in finish
+    assert b'"usage":{"prompt_tokens"' in usage
+    assert done == b"data: [DONE]"
+    assert len(asked(serving(), stream=True, max_tokens=1).pieces) == 1
+
+
+def test_an_answer_that_is_lost_at_its_very_end_is_told_to_there() -> None:
+    class Closing(ScriptedEngine):
+        async def generate(self, request: GenerationRequest) -> AsyncGenerator[Chunk]:
+            try:
+                async for chunk in super().generate(request):
+                    yield chunk
+            finally:
+                raise GenerationFailed("it would not close")
+
+    server = Server(chat(Closing([ids("hello world")])))
+    reply = asyncio.run(server.chat(stream=True))
+    chunk, last, done = reply.data[-3:]
+    assert json.loads(chunk)["choices"][0]["finish_reason"] == "stop"
+    assert (json.loads(last)["error"]["code"], done) == ("generation_failed", "[DONE]")
 
 
 def test_a_whole_reply_says_its_length() -> None:

@@ -71,6 +71,7 @@ class _Answer:
         self._pinging: asyncio.Task[None] | None = None
         self._stepped = 0.0  # when tokens came last, and when something was written last
         self._written = 0.0
+        self._last = b""  # what comes once every choice has ended goes out with the end
 
     async def run(self) -> None:
         """To the end."""
@@ -94,8 +95,10 @@ class _Answer:
         self._service.metrics.failed(failure.code or "")
         if self._exchange.status == 0:
             await self._exchange.fail(failure)
-        else:
-            await self._exchange.fail_late(failure)
+            return
+        if self._last:
+            await self._exchange.write(self._last)
+        await self._exchange.fail_late(failure)
 
     async def _whole(self, bursts: AsyncGenerator[Burst]) -> None:
         whole = Whole(self._reply_id, self._ask, self._service.chat)
@@ -116,14 +119,16 @@ class _Answer:
                 data = writer.burst(burst)
                 if exchange.status == 0:
                     await self._open(burst)
-                if data:
+                if writer.is_complete:
+                    self._last += data
+                elif data:
                     self._written = time.monotonic()
                     await exchange.write(data)
         finally:
             for ping in (self._pinger, self._pinging):
                 if ping is not None:
                     ping.cancel()
-        await exchange.end(DONE)
+        await exchange.end(self._last + DONE)
 
     async def _open(self, burst: Burst) -> None:
         started = burst[0] if burst else None

@@ -79,6 +79,11 @@ class ChunkWriter:
         self._report: WindowReport | None = None
         self._open = len(self._texts)  # choices that have not ended
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether every choice has ended."""
+        return not self._open
+
     def burst(self, events: Burst) -> bytes:
         """The chunks of events that came at once."""
         if len(events) == 1 and self._is_plain and type(delta := events[0]) is TextDelta:
