@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from duihua.messages import Message
@@ -18,7 +18,7 @@ class Built:
     """A prompt that was built, and all that is needed to build on it."""
 
     messages: tuple[Message, ...]
-    key: object
+    key: Hashable
     guard: Guard
     layout: Layout
     token_ids: tuple[int, ...]
@@ -63,7 +63,7 @@ def shared_messages(left: Sequence[Message], right: Sequence[Message]) -> int:
         return 0  # two conversations, mostly
     if left[:count] == right[:count]:
         return count
-    return next(i for i in range(count) if left[i] is not right[i] and left[i] != right[i])
+    return next((i for i in range(count) if left[i] is not right[i] and left[i] != right[i]), count)
 
 
 def shared_text(base: Built, messages: Sequence[Message], text: str) -> int:

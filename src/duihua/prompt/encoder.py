@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Final
@@ -18,20 +17,19 @@ from tokenizers import Tokenizer
 
 from duihua.errors import InvalidMessages, UnsupportedFeature
 from duihua.messages import Message
-from duihua.prompt.built import Built, clean_seams, prompt_of, shared_messages, shared_text, token_positions
+from duihua.prompt.built import Built, clean_seams, prompt_of, shared_text, token_positions
 from duihua.prompt.continuing import check_continuable
 from duihua.prompt.layout import Layout, LayoutMaker, RenderOptions
 from duihua.prompt.literals import Guard, private_characters
 from duihua.prompt.memo import Memo, characters_of
 from duihua.prompt.pieces import PieceEncoder, Sampled
 from duihua.prompt.prompt import Prompt, Span
+from duihua.prompt.remembered import RememberedPrompts
 from duihua.prompt.slices import Check, no_check
 from duihua.prompt.template import ChatTemplate
 
 __all__ = ["PromptEncoder"]
 
-_REMEMBERED: Final = 8  # conversations whose last prompt is kept to build on
-_LONGEST: Final = 2**22  # characters of those prompts together
 _HARMLESS: Final = 10_000  # messages known to hold no private-use character
 
 
@@ -52,7 +50,7 @@ class PromptEncoder:
         self._pieces = PieceEncoder(tokenizer, check)
         self._template = template
         self._layouts = None if template is None else _layouts(template, self._pieces)
-        self._built: deque[Built] = deque(maxlen=_REMEMBERED)
+        self._remembered = RememberedPrompts()
         self._harmless = Memo[Message, None](_HARMLESS)
 
     def apart(self, check: Check) -> PromptEncoder:
@@ -122,7 +120,7 @@ class PromptEncoder:
         asked = json.dumps([options.tools, options.variables], sort_keys=True)
         key = (asked, options.generation_prompt, options.continue_final)
         built = self._build_on(tuple(messages), key, options, layouts, most)
-        self._remember(built)
+        self._remembered.keep(built)
         return prompt_of(built)
 
     def measure(
@@ -159,15 +157,14 @@ class PromptEncoder:
     def _build_on(
         self,
         messages: tuple[Message, ...],
-        key: object,
+        key: Hashable,
         options: RenderOptions,
         layouts: LayoutMaker,
         most: int | None,
     ) -> Built:
         text = layouts.render(messages, options)
         self._pieces.check_length(text, layouts.guard, most)
-        bases = [built for built in self._built if built.key == key and self._pieces.is_piecewise]
-        base = max(bases, key=lambda built: shared_messages(built.messages, messages), default=None)
+        base = self._remembered.nearest(key, messages) if self._pieces.is_piecewise else None
         grown = None if base is None else self._grow(base, messages, options, layouts, text)
         return grown or replace(self._build(messages, options, layouts, None, text), key=key)
 
@@ -242,16 +239,6 @@ class PromptEncoder:
         if len(starts) != border[1] - before[1]:  # sampled ids stand there: they are not parted
             return border[1]
         return before[1] + next((i for i, start in enumerate(starts) if start >= within), len(starts))
-
-    def _remember(self, built: Built) -> None:
-        """Keep the newest prompt of each conversation: one that was built on is replaced."""
-        for old in self._built:
-            if old.key == built.key and shared_messages(old.messages, built.messages) == len(old.messages):
-                self._built.remove(old)
-                break
-        self._built.append(built)
-        while sum(len(kept.layout.text) for kept in self._built) > _LONGEST:
-            self._built.popleft()
 
 
 def _layouts(template: ChatTemplate, pieces: PieceEncoder) -> LayoutMaker:
