@@ -8,6 +8,8 @@ BIN := $(VENV)/bin
 TORCH_INDEX ?=
 TORCH := 'torch>=2.6,<2.14'
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+# Two at once; tests/conftest.py says which. For one: WORKERS=
+WORKERS ?= --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 MODEL ?=
 ARGS ?=
 
@@ -21,10 +23,10 @@ chat: $(VENV)/.base ## Talk to the bundled model (MODEL=... for another, ARGS=..
 	@$(BIN)/duihua chat $(MODEL) $(ARGS)
 
 test: $(VENV)/.dev ## Run the tests of every change (ARGS=... for pytest)
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -m "not slow" $(WORKERS) $(ARGS)
 
 test-all: $(VENV)/.dev ## Run every test, the long ones too
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(WORKERS) $(ARGS)
 
 check: $(VENV)/.dev ## Check layout, lint, types and floors
 	$(BIN)/ruff format --check
