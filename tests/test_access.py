@@ -29,6 +29,21 @@ def test_each_key_opens_and_nothing_else() -> None:
         assert not keys.opens(other)
 
 
+def test_keys_of_two_sources_all_open() -> None:
+    keys = Keys.checked(["first-key"], "--api-key") + Keys.of(["second-key"])
+    assert keys.opens("first-key")
+    assert keys.opens("second-key")
+    assert not keys.opens("third-key")
+    assert not (Keys() + Keys())
+
+
+@pytest.mark.parametrize("key", ["short", "你好你好你好你好", " blank-at-an-end"])
+def test_a_key_that_cannot_be_sent_is_refused_without_being_told(key: str) -> None:
+    with pytest.raises(ConfigError, match="--api-key") as refused:
+        Keys.checked(["long-enough", key], "--api-key")
+    assert key not in str(refused.value)
+
+
 def test_keys_do_not_show() -> None:
     keys = Keys.of(["first-key"])
     assert "first-key" not in f"{keys!r} {keys}"

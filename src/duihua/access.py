@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -49,11 +49,24 @@ class Keys:
         keys = [line for line in lines if line and not line.startswith("#")]
         if not keys:
             raise ConfigError(f"{file} holds no key: write one a line")
-        if any(len(key) < _SHORTEST or not key.isascii() for key in keys):
+        return cls.checked(keys, str(file))
+
+    @classmethod
+    def checked(cls, keys: Sequence[str], source: str) -> Self:
+        """These keys, fit to be ones.
+
+        Raises:
+            ConfigError: one is too short, or cannot be sent in a header; names the source, never the key.
+        """
+        if any(len(key) < _SHORTEST or not key.isascii() or key != key.strip() for key in keys):
             raise ConfigError(
-                f"{file} holds a key of less than {_SHORTEST} characters, or not in ASCII: make it longer"
+                f"{source} holds a key of less than {_SHORTEST} characters, or not in ASCII: make it longer"
             )
         return cls.of(keys)
+
+    def __add__(self, other: Keys) -> Keys:
+        """Both."""
+        return Keys((*self.digests, *other.digests))
 
     def opens(self, given: str | None) -> bool:
         """Whether this is one of the keys; takes the same time whichever it is, and whether or not."""

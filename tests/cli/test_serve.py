@@ -40,6 +40,12 @@ def test_a_file_of_keys_holds_keys(tell: Tell, tmp_path: Path, text: str, said: 
     assert said in told
 
 
+def test_a_key_on_the_command_line_is_fit_to_be_one(tell: Tell):
+    assert "--api-key holds a key of less than" in tell("--api-key", "short")
+    guarded = ("--host", "0.0.0.0", "--api-key", "open-sesame")
+    assert "there is no such file" in tell(*guarded, "--tls-cert", "nocert", "--tls-key", "nokey")
+
+
 def test_a_file_that_is_not_there_is_named(tell: Tell, tmp_path: Path):
     assert "nokeys" in tell("--api-key-file", str(tmp_path / "nokeys"))
     assert "nocert" in tell("--tls-cert", str(tmp_path / "nocert"), "--tls-key", str(tmp_path / "nokey"))

@@ -27,6 +27,13 @@ def test_every_setting_is_shown_with_its_source(tmp_path: Path, capsys: pytest.C
     assert "the model's own, else 0.6  (DUIHUA_TEMPERATURE)" in by_name["temperature"]
 
 
+def test_a_key_is_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    show_settings(read_settings({"serve.api_keys": ("open-sesame",)}, environ={}))
+    shown = capsys.readouterr().out
+    assert "is set, and not shown" in shown
+    assert "sesame" not in shown
+
+
 def test_what_is_printed_is_a_file_that_says_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = {
         "sampling.stop": ("。", '"'),

@@ -147,7 +147,7 @@ class Served:
 
     def _address(self) -> str:
         assert self.process.poll() is None, f"it ended: {self.log}"
-        return next((line for line in self.log.splitlines() if line.startswith("serving at ")), "")
+        return next((line for line in self.log.splitlines() if "serving at http" in line), "")
 
     @property
     def log(self) -> str:

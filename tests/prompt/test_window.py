@@ -197,6 +197,19 @@ def test_a_text_that_alone_is_too_long_is_shortened_where_allowed(cut: str) -> N
     assert "…" in shown
 
 
+def test_a_shortened_text_leaves_room_for_the_answer_where_nothing_may_be_dropped_either() -> None:
+    policy = WindowPolicy(overflow="error", overlong="middle")
+    report = window(500).fit([Message("user", "word " * 2000)], policy, max_tokens=100).report
+    assert report.shortened_from is not None
+    assert (report.max_tokens, report.clamped_from) == (100, None)
+    whole = next(
+        fitted.report
+        for words in range(100, 600)
+        if (fitted := window(500).fit([Message("user", "word " * words)], policy, max_tokens=100)).report.clamped_from
+    )
+    assert whole.shortened_from is None  # what fits as it is stays so, and the answer is clamped as ever
+
+
 def test_thinking_of_finished_exchanges_costs_nothing() -> None:
     thought = "hello " * 60
     messages = [Message("user", "a"), Message("assistant", "b", reasoning=thought)] * 20

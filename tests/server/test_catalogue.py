@@ -43,12 +43,13 @@ def one(server: Server, path: str, **fields: Any) -> Reply:
 
 
 def test_the_model_is_listed_as_openai_lists_models() -> None:
-    found = ask(serving(), "GET", "/v1/models").json()
+    server = serving()
+    found = ask(server, "GET", "/v1/models").json()
     assert found["object"] == "list"
     (card,) = found["data"]
     assert Model.model_validate(card, strict=True).id == "scripted"
     assert (card["parent"], card["max_model_len"]) == (None, 4096)
-    assert ask(serving(), "GET", "/v1/models/scripted").json() == card
+    assert ask(server, "GET", "/v1/models/scripted").json() == card
     assert ask(serving(served_name="a/b"), "GET", "/v1/models/a/b").json()["id"] == "a/b"
 
 

@@ -99,3 +99,14 @@ def test_a_request_cannot_write_lines_of_its_own(monkeypatch: pytest.MonkeyPatch
 def test_a_full_disk_stops_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     started(monkeypatch, "text", Full())
     assert asked(serving()).status == 200
+
+
+def test_what_is_written_beside_requests_is_lines_of_the_log_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    from duihua.server.log import LoggedLines
+
+    stream = started(monkeypatch, "json", io.StringIO())
+    lines = LoggedLines()
+    for text in ("demo · GLM-4", " · bundled\n\nfloat32\nserv", "ing\n"):
+        lines.write(text)
+    rows = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [row["message"] for row in rows] == ["demo · GLM-4 · bundled", "float32", "serving"]

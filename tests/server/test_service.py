@@ -138,3 +138,29 @@ def test_what_was_spawned_ends_with_the_service() -> None:
         return task.cancelled()
 
     assert asyncio.run(whole())
+
+
+def test_while_an_engine_is_started_again_requests_are_refused_at_once_and_then_answered() -> None:
+    async def whole() -> None:
+        started = asyncio.Event()
+        first = ScriptedEngine(lambda _: [5, 6, 7], failure=(1, EngineDead("it fell over")))
+
+        async def another() -> Engine:
+            await started.wait()
+            return engine("hello world", "hello world")
+
+        server = Server(chat(SupervisedEngine(first, another)))
+        assert (await server.chat()).status == 503
+        for _ in range(3):
+            refused = await server.chat()
+            assert (refused.status, refused.error["code"]) == (503, "engine_dead")
+            assert int(refused.headers["retry-after"]) > 0
+        assert (await server.chat(temperature=-1)).status == 400  # which no engine will mend
+        started.set()
+        async with asyncio.timeout(10):
+            while not await server.service.is_ready():  # noqa: ASYNC110  nothing says so
+                await asyncio.sleep(0)
+        assert (await server.chat()).status == 200
+        await server.service.aclose()
+
+    asyncio.run(whole())

@@ -19,6 +19,14 @@ FRONT_FLAGS: Final = (
         metavar="FILE",
     ),
     Flag(
+        "serve.api_keys",
+        "A key, for all to see who list this machine's processes; may be given several times.",
+        "密钥；能列出本机进程的人都看得到。可写多次。",
+        names=("--api-key",),
+        kind=list[str],
+        metavar="KEY",
+    ),
+    Flag(
         "serve.admin_key_file",
         "A file of keys for loading and unloading adapters.",
         "用于载入和卸载适配器的密钥文件。",

@@ -26,6 +26,7 @@ from duihua.terminal.texts import Say
 __all__ = ["SERVE_MODEL", "serve"]
 
 _LONGEST_CLOSE: Final = 10.0  # seconds
+_SHORT_CLOSE: Final = 1.0  # after a second signal
 
 
 def serve(settings: Settings) -> None:
@@ -36,24 +37,27 @@ def serve(settings: Settings) -> None:
         raise ConfigError(f"the server needs {error.name}: pip install 'duihua[serve]'") from error
     settings.serve.check()
     _fill_standard_descriptors()
-    keys = [Keys.read(_path(file)) for file in (settings.serve.api_key_file, settings.serve.admin_key_file)]
-    if settings.serve.adapter_dir is not None and not keys[1]:
+    keys = Keys.checked(settings.serve.api_keys, "--api-key") + Keys.read(_path(settings.serve.api_key_file))
+    admin_keys = Keys.read(_path(settings.serve.admin_key_file))
+    if settings.serve.adapter_dir is not None and not admin_keys:
         raise ConfigError("--adapter-dir lets adapters be loaded over HTTP: give --admin-key-file FILE as well")
     with ExitStack() as stack:
         listening = [stack.enter_context(each) for each in address.bound_sockets(settings.serve)]
-        code = run_to_end(_serve(settings, listening, *keys), new_loop=run.new_loop)
+        code = run_to_end(_serve(settings, listening, keys, admin_keys), new_loop=run.new_loop)
     _let_stderr_go()
     if code:
         raise typer.Exit(code)
 
 
 async def _serve(settings: Settings, listening: Sequence[socket.socket], keys: Keys, admin_keys: Keys) -> None:
-    from duihua.server.log import start_log
+    from duihua.server.log import LoggedLines, start_log
     from duihua.server.run import serve as listen
     from duihua.server.service import Service
 
-    is_terminal = bool(sys.stderr and sys.stderr.isatty())  # there is none where its descriptor was closed
-    screen = screen_of(sys.stderr, color=wants_color(settings.terminal.color, is_terminal=is_terminal))
+    start_log(settings.serve.log_format)
+    stream = LoggedLines() if settings.serve.log_format == "json" else sys.stderr
+    is_terminal = bool(stream and stream.isatty())  # there is none where its descriptor was closed
+    screen = screen_of(stream, color=wants_color(settings.terminal.color, is_terminal=is_terminal))
     output, say = Output(screen, screen), Say(interface_language(settings.terminal.language))
     first = say("loading", version=__version__, model=settings.model.model or say("default_model"))
     with LoadingLine(output, say, first) as line, leaving_at_once(line.stop):
@@ -67,7 +71,6 @@ async def _serve(settings: Settings, listening: Sequence[socket.socket], keys: K
             raise UnsupportedModel(f"{chat.info.name} is a base model without a chat template: it cannot be served yet")
         with suppress(OSError):  # where stderr takes nothing (a full disk), there is still a server
             model_lines(output, say, chat.info, chat.adapters)
-        start_log(settings.serve.log_format)
         service = Service(
             chat,
             settings.serve,
@@ -76,9 +79,9 @@ async def _serve(settings: Settings, listening: Sequence[socket.socket], keys: K
             defaults=settings.sampling,
             version=__version__,
         )
-        await listen(service, listening, lambda url: _tell(output, say("serving", url=url)))
+        in_haste = await listen(service, listening, lambda url: _tell(output, say("serving", url=url)))
         # An engine that is being started again cannot be stopped; its processes end with this one.
-        asyncio.get_running_loop().call_later(_LONGEST_CLOSE, os._exit, 0)
+        asyncio.get_running_loop().call_later(_SHORT_CLOSE if in_haste else _LONGEST_CLOSE, os._exit, 0)
     finally:
         with leaving_at_once(lambda: None):  # a further signal does not wait for the engine's end
             await chat.aclose()

@@ -34,6 +34,8 @@ def show_settings(settings: Settings) -> None:
 
 def _line(key: str, value: object, source: str | None) -> str:
     name = key.partition(".")[2]
+    if key in _SECRET and value:
+        return f"# {name:30} is set, and not shown  ({source})"
     if source is not None:
         return f"{_toml_key(name):30} = {_toml(value)}  # {source}"
     if key.startswith("sampling."):
@@ -58,4 +60,5 @@ def _toml(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
+_SECRET: Final = ("serve.api_keys",)
 CONFIG: Final = Body(show_settings, (*TERMINAL, *SAMPLING, *MODEL, *ENGINE))

@@ -123,6 +123,8 @@ class Window:
         try:
             first, prompt = self._fit(parted, policy, options, limit)
             if prompt is None or len(prompt.token_ids) > limit:
+                if policy.overlong is not None:  # what is cut is cut so that there is room for the answer
+                    limit = min(limit, self._size - reserve)
                 prompt, shortened = self._shorten(parted, first, prompt, policy, options, limit)
         except FarTooLong as error:
             wider = _wider(policy, limit)

@@ -51,7 +51,7 @@ def bound_sockets(settings: ServeSettings) -> list[socket.socket]:
 def _check_guarded(settings: ServeSettings, address: str) -> None:
     """What a name is said to be (`ServeSettings.is_local`) and what it resolves to may differ."""
     is_local = ipaddress.ip_address(address.partition("%")[0]).is_loopback
-    if settings.is_local and not is_local and not settings.api_key_file and not settings.insecure:
+    if settings.is_local and not is_local and not settings.is_guarded and not settings.insecure:
         raise ConfigError(
             f"--host {settings.host} is {address} here, which lets others on the network ask: give --api-key-file FILE "
             "(one key a line), or --insecure if that is wanted"

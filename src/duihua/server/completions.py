@@ -37,6 +37,7 @@ async def chat_completions(service: Service, exchange: Exchange) -> None:
     if service.settings.log_prompts:
         exchange.notes["messages"] = [message.to_dict() for message in ask.messages]
     exchange.notes |= {"model": ask.model, "streamed": ask.is_streamed}
+    service.check_alive()
     with service.running.job() as job:
         answer = _Answer(service, exchange, ask, job)
         watcher = asyncio.create_task(_watch(exchange, job))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 import time
@@ -12,9 +13,10 @@ import msgspec
 from duihua.server.exchange import Exchange
 from duihua.server.service import Service
 
-__all__ = ["log_exchange", "start_log"]
+__all__ = ["LoggedLines", "log_exchange", "start_log"]
 
 _log = logging.getLogger("duihua.server.requests")
+_notes = logging.getLogger("duihua.server")
 _QUIET: Final = ("/health", "/ready", "/metrics")
 
 
@@ -41,6 +43,22 @@ def log_exchange(exchange: Exchange, service: Service, route: str) -> None:
     notes |= exchange.notes
     text = " ".join(f"{name}={value}" for name, value in notes.items())
     _log.info("%s %s %s", exchange.method[:20], route, text, extra={"notes": notes, "route": route})
+
+
+class LoggedLines(io.StringIO):
+    """A stream whose lines become lines of the log."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._begun = ""
+
+    def write(self, text: str, /) -> int:
+        """Log every line that this text completes; empty ones are none."""
+        *lines, self._begun = (self._begun + text).split("\n")
+        for line in lines:
+            if line.strip():
+                _notes.info("%s", line.strip())
+        return len(text)
 
 
 class _Handler(logging.StreamHandler[Any]):

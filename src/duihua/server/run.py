@@ -36,7 +36,7 @@ def new_loop() -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop()
 
 
-async def serve(service: Service, listening: Sequence[socket.socket], on_listening: Callable[[str], None]) -> None:
+async def serve(service: Service, listening: Sequence[socket.socket], on_listening: Callable[[str], None]) -> bool:
     """Serve until SIGTERM, SIGHUP or Ctrl-C, then drain.
 
     The first signal refuses new requests and lets running ones go on for `drain_seconds`; a second one ends them
@@ -45,6 +45,9 @@ async def serve(service: Service, listening: Sequence[socket.socket], on_listeni
     Args:
         listening: see `address.bound_sockets`; closed at the end.
         on_listening: told the base URL when requests are taken.
+
+    Returns:
+        Whether it was told twice to end: nobody waits for anything more.
 
     Raises:
         ConfigError: another program took the address meanwhile.
@@ -80,6 +83,8 @@ async def serve(service: Service, listening: Sequence[socket.socket], on_listeni
         for each in listening:
             each.close()
         await service.aclose()
+        gc.unfreeze()  # what is left frozen at the interpreter's end, libraries complain of
+    return ending.is_hasty
 
 
 class _Uvicorn(uvicorn.Server):
@@ -117,6 +122,11 @@ class _Ending:
         self._service = service
         self._server = server
         self._heard = 0
+
+    @property
+    def is_hasty(self) -> bool:
+        """Whether a second signal came."""
+        return self._heard > 1
 
     def hear(self) -> None:
         """One more signal."""

@@ -15,6 +15,7 @@ from duihua.errors import DuihuaError, EngineBusy, EngineDead
 from duihua.events import TurnStarted
 from duihua.messages import Message
 from duihua.sampling import Sampling
+from duihua.server.failures import engine_ended
 from duihua.server.metrics import Metrics
 from duihua.server.running import Running
 from duihua.server.settings import ServeSettings
@@ -95,6 +96,19 @@ class Service:
             if not error.is_final:
                 self.spawn(self.is_ready())
         self._give_up(error)
+
+    def check_alive(self) -> None:
+        """Refuse what would wait for an engine that is being started again: whoever asks can go elsewhere meanwhile.
+
+        Raises:
+            EngineDead: it died, and is asked to come back if it is not yet.
+            Refusal: it does not come back.
+        """
+        if self.has_ended:
+            raise engine_ended()
+        if self._is_dead:
+            self.spawn(self.is_ready())
+            raise EngineDead("the engine is being started again")
 
     async def is_ready(self) -> bool:
         """Whether the engine answers: it did just now, or does so within ten seconds.

@@ -27,7 +27,8 @@ class ServeSettings:
     host: str = "127.0.0.1"
     port: int = 8000  # 0: any that is free
     served_name: str | None = None  # what requests call the model; None: its own name
-    api_key_file: str | None = None  # keys, one a line; every path but /health then needs one
+    api_keys: Sequence[str] = ()  # keys; every path but /health then needs one
+    api_key_file: str | None = None  # further ones, one a line
     admin_key_file: str | None = None  # keys for loading and unloading adapters
     insecure: bool = False  # listen beyond this machine without keys
     allowed_hosts: Sequence[str] = ()  # Host headers that are answered; (): this machine's names where it is local
@@ -70,16 +71,21 @@ class ServeSettings:
         except ValueError:
             return False
 
+    @property
+    def is_guarded(self) -> bool:
+        """Whether who asks needs a key."""
+        return bool(self.api_keys or self.api_key_file)
+
     def check(self) -> None:
         """Refuse to open a door that nobody guards.
 
         Raises:
             ConfigError: an address beyond this machine without keys, half a TLS pair, a folder that is none.
         """
-        if not self.is_local and not self.api_key_file and not self.insecure:
+        if not self.is_local and not self.is_guarded and not self.insecure:
             raise ConfigError(
-                f"--host {self.host} lets others on the network ask: give --api-key-file FILE (one key a line), or "
-                "--insecure if that is wanted"
+                f"--host {self.host} lets others on the network ask: give --api-key-file FILE (one key a line) "
+                "or --api-key KEY, or --insecure if that is wanted"
             )
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ConfigError("TLS needs both --tls-cert and --tls-key")

@@ -83,7 +83,7 @@ def lay_out(say: Say, info: ModelInfo, adapters: Iterable[str], wishes: Wishes, 
     )
     status = gr.HTML(elem_id="status")
     box = gr.Textbox(
-        label=say("input_label"), placeholder=say("input_hint"), elem_id="box", max_lines=12, autofocus=True
+        label=say("input_label"), placeholder=say("input_hint"), elem_id="box", lines=2, max_lines=12, autofocus=True
     )
     with gr.Row():
         send = gr.Button(say("send"), variant="primary", elem_id="send")
