@@ -25,7 +25,7 @@ from duihua.errors import (
     UnsupportedFeature,
 )
 from duihua.server.failures import Failure, Refusal, failure_of
-from server.asgi import Server, asked
+from server.asgi import HELLO, Server, asked, serving
 
 OURS, CALLERS = "server_error", "invalid_request_error"
 
@@ -106,6 +106,40 @@ def test_an_overflow_tells_its_numbers() -> None:
         "This model's maximum context length is 4096 tokens. However, your prompt has 5000 "
     )
     assert (told["prompt_tokens"], told["limit"], told["context_window"]) == (5000, 4095, 4096)
+
+
+def test_a_prompt_that_was_not_counted_to_its_end_tells_the_least_that_it_has() -> None:
+    error = asked(serving("hello", size=128), [{"role": "user", "content": "hello world " * 30_000}]).error
+    assert "your prompt has more than 127 tokens" in error["message"]
+    assert "prompt_tokens" not in error
+    assert error["prompt_tokens_at_least"] == 128
+
+
+LONG = {"role": "user", "content": "the weather is nice today " * 20}
+TALK = [*[LONG, {"role": "assistant", "content": "hi"}] * 9, *HELLO]
+DROP, OVERLONG, BOUND = '"window": "drop"', '"overlong": "middle"', "larger truncate_prompt_tokens"
+
+
+@pytest.mark.parametrize(
+    ("messages", "fields", "advised", "param"),
+    [
+        (TALK, {}, {DROP, OVERLONG}, "messages"),
+        (TALK, {"duihua": {"overlong": "tail"}}, {DROP}, "messages"),
+        ([LONG], {}, {OVERLONG}, "messages"),
+        ([LONG], {"duihua": {"window": "drop"}}, {OVERLONG}, "messages"),
+        ([LONG], {"truncate_prompt_tokens": -1}, {OVERLONG}, "messages"),
+        ([LONG], {"truncate_prompt_tokens": 20}, {OVERLONG, BOUND}, "truncate_prompt_tokens"),
+        (TALK, {"truncate_prompt_tokens": 3}, {BOUND}, "truncate_prompt_tokens"),
+        ([{**LONG, "role": "system"}, *HELLO], {"duihua": {"window": "drop"}}, set[str](), "messages"),
+    ],
+)
+def test_an_overflow_advises_only_what_would_help(
+    messages: list[dict[str, str]], fields: dict[str, Any], advised: set[str], param: str
+) -> None:
+    error = asked(serving("hello", size=120), messages, **fields).error
+    assert (error["code"], error["param"]) == ("context_length_exceeded", param)
+    assert error["message"].startswith("This model's maximum context length is 120 tokens. However, your prompt has ")
+    assert {cure for cure in (DROP, OVERLONG, BOUND) if cure in error["message"]} == advised
 
 
 def test_long_messages_keep_both_ends() -> None:

@@ -92,7 +92,7 @@ class _Answer:
         if error is None or self._exchange.is_gone:
             self._exchange.notes["left"] = True
             return
-        failure = failure_of(error)
+        failure = failure_of(error, self._ask.options.window)
         self._service.metrics.failed(failure.code or "")
         if self._exchange.status == 0:
             await self._exchange.fail(failure)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
@@ -26,6 +26,7 @@ from duihua.errors import (
     UnknownModel,
     UnsupportedFeature,
 )
+from duihua.prompt.window import WindowPolicy
 
 __all__ = ["Failure", "Refusal", "engine_ended", "failure_of"]
 
@@ -82,7 +83,6 @@ class Failure:
 
 # Class of error -> (status, type, code); the first that fits.
 _TABLE: Final[tuple[tuple[type[DuihuaError], int, str, str], ...]] = (
-    (ContextOverflow, 400, _CALLER, "context_length_exceeded"),
     (InvalidParameter, 400, _CALLER, "invalid_value"),
     (InvalidMessages, 400, _CALLER, "invalid_messages"),
     (InvalidImage, 400, _CALLER, "invalid_image"),
@@ -108,8 +108,12 @@ def engine_ended() -> Refusal:
     return Refusal(503, "engine_dead", "the engine has ended and is not started again: restart this server")
 
 
-def failure_of(error: BaseException) -> Failure:
-    """How this error is told; of what nobody raised on purpose nothing is."""
+def failure_of(error: BaseException, policy: WindowPolicy | None = None) -> Failure:
+    """How this error is told; of what nobody raised on purpose nothing is.
+
+    Args:
+        policy: of the conversation that was refused, so that nothing is advised that was done already.
+    """
     if isinstance(error, EngineDead) and error.is_final:
         error = engine_ended()
     if isinstance(error, Refusal):
@@ -125,6 +129,8 @@ def failure_of(error: BaseException) -> Failure:
             type=_OURS,
             code="deadline_exceeded",
         )
+    if isinstance(error, ContextOverflow):
+        return _overflow(error, policy)
     for kind, status, type_, code in _TABLE:
         if isinstance(error, kind):
             return Failure(
@@ -134,7 +140,6 @@ def failure_of(error: BaseException) -> Failure:
                 param=_param(error),
                 code=code,
                 headers=_retry(error, status),
-                more=_numbers(error),
             )
     return Failure(
         status=500, message="something went wrong in the server: its log tells what", type=_OURS, code="internal_error"
@@ -150,13 +155,6 @@ def _message(error: DuihuaError) -> str:
     hidden = next((text for kind, text in _HIDDEN.items() if isinstance(error, kind)), None)
     if hidden is not None:
         return hidden
-    if isinstance(error, ContextOverflow):  # clients look for the first sentence
-        counted = f"more than {error.prompt_tokens - 1}" if error.is_least else error.prompt_tokens
-        return (
-            f"This model's maximum context length is {error.context_window} tokens. However, your prompt has "
-            f"{counted} tokens, of which at most {error.limit} fit here. Please shorten it; where earlier "
-            'turns may go, "duihua": {"window": "drop"} drops them, oldest first.'
-        )
     return _FOLDERS.sub("", str(error)) if isinstance(error, ModelError) else str(error)
 
 
@@ -169,7 +167,7 @@ def _param(error: DuihuaError) -> str | None:
         return "model"
     if isinstance(error, InvalidMessages):
         return "messages" if error.index is None else f"messages[{error.index}]"
-    return "messages" if isinstance(error, ContextOverflow) else None
+    return None
 
 
 def _retry(error: DuihuaError, status: int) -> tuple[tuple[str, str], ...]:
@@ -178,7 +176,29 @@ def _retry(error: DuihuaError, status: int) -> tuple[tuple[str, str], ...]:
     return (("retry-after", "5"),) if status == 503 else ()
 
 
-def _numbers(error: DuihuaError) -> dict[str, Any]:
-    if not isinstance(error, ContextOverflow):
-        return {}
-    return {"prompt_tokens": error.prompt_tokens, "limit": error.limit, "context_window": error.context_window}
+def _overflow(error: ContextOverflow, policy: WindowPolicy | None) -> Failure:
+    """The numbers, and what of this request can be changed. Clients look for the first sentence."""
+    counted = f"more than {error.prompt_tokens - 1}" if error.is_least else error.prompt_tokens
+    is_bound_by_caller = policy is not None and policy.max_prompt_tokens == error.limit
+    cures = _cures(error, policy) if policy is not None else []
+    return Failure(
+        status=400,
+        message=f"This model's maximum context length is {error.context_window} tokens. However, your prompt has "
+        f"{counted} tokens, of which at most {error.limit} fit here. Please {'; '.join(['shorten it', *cures])}.",
+        param="truncate_prompt_tokens" if is_bound_by_caller else "messages",
+        code="context_length_exceeded",
+        more={
+            "prompt_tokens_at_least" if error.is_least else "prompt_tokens": error.prompt_tokens,
+            "limit": error.limit,
+            "context_window": error.context_window,
+        },
+    )
+
+
+def _cures(error: ContextOverflow, policy: WindowPolicy) -> Iterator[str]:
+    if policy.overflow == "error" and (not error.parts or "earlier turns" in error.parts):
+        yield 'where earlier turns may go, "duihua": {"window": "drop"} drops them, oldest first'
+    if policy.overlong is None and (not error.parts or "last turn" in error.parts):
+        yield '"duihua": {"overlong": "middle"} shortens the last message where it alone is too long'
+    if policy.max_prompt_tokens == error.limit:
+        yield "a larger truncate_prompt_tokens lets more in"
