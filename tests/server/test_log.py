@@ -10,7 +10,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from server.asgi import ask, asked, serving
+from chat.talk import chat, engine
+from duihua.errors import GenerationFailed
+from server.asgi import Server, ask, asked, serving
 
 NAMES = ("duihua", "uvicorn")
 
@@ -54,8 +56,24 @@ def test_a_line_of_json_tells_a_request(monkeypatch: pytest.MonkeyPatch) -> None
     rows = [json.loads(line) for line in written.getvalue().splitlines()]
     assert [row["request_id"] for row in rows] == [reply.headers["x-request-id"] for reply in replies]
     assert [(row["route"], row["status"]) for row in rows] == [("/v1/chat/completions", 200)] * 2 + [("other", 404)]
+    assert [row["method"] for row in rows] == ["POST", "POST", "GET"]
     assert rows[0]["level"] == "info"
     assert rows[1]["streamed"] is True
+
+
+def test_a_line_names_the_error_and_its_level_says_whose_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = started(monkeypatch, "json", io.StringIO())
+    asked(serving(), strange=1)
+    ask(serving(), "GET", "/strange")
+    for tokens in (0, 1):  # before the first token, and within a stream
+        asked(Server(chat(engine("hello world", failure=(tokens, GenerationFailed("x"))))), stream=True)
+    rows = [json.loads(line) for line in written.getvalue().splitlines()]
+    assert [(row["status"], row["error"], row["level"]) for row in rows] == [
+        (400, "invalid_value", "info"),
+        (404, "not_found", "info"),
+        (500, "generation_failed", "error"),
+        (200, "generation_failed", "error"),
+    ]
 
 
 def test_an_error_of_ours_is_one_line_of_json_with_its_trace(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from duihua.server.exchange import Exchange
 from duihua.server.trace import Tracer
+from server.asgi import asked, serving
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -73,3 +74,11 @@ def test_a_request_of_no_trace_begins_one(collector: tuple[str, "Queue[bytes]"])
     (span,) = ExportTraceServiceRequest.FromString(bodies.get(timeout=10)).resource_spans[0].scope_spans[0].spans
     assert span.parent_span_id == b""
     assert any(span.trace_id)
+
+
+def test_an_error_is_named_in_the_span_of_its_request(collector: tuple[str, "Queue[bytes]"]):
+    endpoint, bodies = collector
+    server = serving(trace_endpoint=endpoint)
+    asked(server, strange=1)
+    (span,) = ExportTraceServiceRequest.FromString(bodies.get(timeout=10)).resource_spans[0].scope_spans[0].spans
+    assert {row.key: row.value.string_value for row in span.attributes}["error.type"] == "invalid_value"

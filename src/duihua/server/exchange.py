@@ -28,6 +28,7 @@ class Exchange:
         status: of the reply, 0 before it began; 499, as proxies count, where the client left before that.
         headers: further headers of the reply.
         notes: what the log says of this exchange beside method, path and status.
+        failure: the error that it ended with, in a stream too.
     """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -37,6 +38,7 @@ class Exchange:
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
         self.notes: dict[str, object] = {}
+        self.failure: Failure | None = None
         self.is_gone = False  # the client left
         self._asked: dict[bytes, bytes] = dict(scope["headers"])
         self._receive = receive
@@ -94,11 +96,12 @@ class Exchange:
 
     async def fail(self, failure: Failure) -> None:
         """Answer with an error; nothing may have been answered yet."""
+        self._note_failure(failure)
         await self.reply(failure.body, status=failure.status, headers=failure.headers)
 
     async def fail_late(self, failure: Failure) -> None:
         """End a stream that has begun with an error: as an event, and then the end of all events."""
-        self.notes["error"] = failure.code
+        self._note_failure(failure)
         await self.end(b"data: " + failure.body + b"\n\n" + DONE)
 
     async def start(self, kind: str, headers: Iterable[tuple[str, str]] = ()) -> None:
@@ -114,6 +117,10 @@ class Exchange:
         if not self._is_ended and not self.is_gone:
             self._is_ended = True
             await self._send({"type": "http.response.body", "body": data})
+
+    def _note_failure(self, failure: Failure) -> None:
+        self.failure = failure
+        self.notes["error"] = failure.code
 
     def _note_leaving(self) -> None:
         self.is_gone = True

@@ -6,6 +6,7 @@ import io
 import logging
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 import msgspec
@@ -32,7 +33,10 @@ def start_log(kind: Literal["text", "json"]) -> None:
 
 
 def log_exchange(exchange: Exchange, service: Service, route: str) -> None:
-    """One line about a request that ended, and its part of the metrics."""
+    """One line about a request that ended, and its part of the metrics.
+
+    What the caller cannot mend is an error, also where it came within a stream.
+    """
     seconds = time.perf_counter() - exchange.started
     service.metrics.replied(route, exchange.status, seconds)
     if service.tracer is not None:
@@ -41,8 +45,13 @@ def log_exchange(exchange: Exchange, service: Service, route: str) -> None:
         return
     notes = {"status": exchange.status, "seconds": round(seconds, 4), "request_id": exchange.request_id}
     notes |= exchange.notes
+    is_ours = exchange.failure is not None and exchange.failure.status >= 500
+    _write(logging.ERROR if is_ours else logging.INFO, exchange.method[:20], route, notes)
+
+
+def _write(level: int, method: str, route: str, notes: Mapping[str, object]) -> None:
     text = " ".join(f"{name}={value}" for name, value in notes.items())
-    _log.info("%s %s %s", exchange.method[:20], route, text, extra={"notes": notes, "route": route})
+    _log.log(level, "%s %s %s", method, route, text, extra={"notes": {"method": method, "route": route, **notes}})
 
 
 class LoggedLines(io.StringIO):
@@ -79,7 +88,7 @@ class _Json(logging.Formatter):
             "logger": record.name,
         }
         notes = getattr(record, "notes", None)
-        row |= {"route": getattr(record, "route", ""), **notes} if notes else {"message": record.getMessage()}
+        row |= notes or {"message": record.getMessage()}
         if record.exc_info:
             row["exception"] = self.formatException(record.exc_info)
         return msgspec.json.encode(row, enc_hook=str).decode()
