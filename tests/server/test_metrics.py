@@ -9,8 +9,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from chat.talk import Turnstile, chat, engine, ids
+from duihua.engine.scripted import ScriptedEngine
 from duihua.errors import GenerationFailed
-from duihua.server.metrics import Histogram
+from duihua.events import TextDelta
+from duihua.server.metrics import Histogram, Tally
 from server.asgi import CHAT, HELLO, Server, serving
 
 Counts = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -69,7 +71,14 @@ def test_requests_are_counted_by_path_and_status() -> None:
         (("path", "/v1/models/{model}"), ("status", "404")): 2,
         (("path", "/v1/models"), ("status", "200")): 1,
     }
-    assert count(found, "whole_request_seconds_count") == 8
+
+
+def test_how_long_requests_took_is_told_by_path_and_status() -> None:
+    found = after(serving(), {}, {}, {"strange": 1})
+    assert count(found, "whole_request_seconds_count", path=CHAT, status="200") == 2
+    assert count(found, "whole_request_seconds_count", path=CHAT, status="400") == 1
+    assert count(found, "whole_request_seconds_bucket", path=CHAT, status="200", le="+Inf") == 2
+    assert count(found, "whole_request_seconds_sum", path=CHAT, status="200") > 0
 
 
 @pytest.mark.parametrize("streamed", [False, True])
@@ -81,7 +90,54 @@ def test_tokens_are_counted(streamed: bool) -> None:
     assert count(found, "tokens_total", kind="cached") == prompt - 1
     assert count(found, "tokens_total", kind="completion") == 2 * (len(ids("hello")) + 1)
     assert count(found, "first_token_seconds_count") == 2
-    assert count(found, "between_tokens_seconds_count") > 0
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize(
+    ("fields", "steps"),
+    [
+        ({"max_tokens": 1}, 0),
+        ({"max_tokens": 8}, 7),
+        ({"max_tokens": 4, "n": 2}, 2 * 3),
+        ({"max_tokens": 4, "n": 1, "best_of": 3}, 0),  # they come at once, at the end
+        ({"max_tokens": 4, "stop": ["never said"]}, 3),
+    ],
+)
+def test_a_step_is_from_one_token_to_the_next_of_the_same_choice(
+    fields: dict[str, Any], steps: int, streamed: bool
+) -> None:
+    over = ScriptedEngine(lambda _: ids("a b c d e f g h i j"))
+    assert count(after(Server(chat(over)), {**fields, "stream": streamed}), "between_tokens_seconds_count") == steps
+
+
+def test_tokens_that_came_at_once_are_one_step() -> None:
+    server = serving()
+    tally = Tally(server.service.metrics)
+    for now, size in ((1.0, 1), (1.5, 3), (1.5, 2), (2.5, 1)):
+        tally.came([TextDelta(text="a", token_ids=(5,) * size)], now)
+    tally.came([TextDelta(text="held back")], 9.0)
+    assert tally.tokens == 7
+    assert server.service.metrics.between_tokens.total == pytest.approx(1.5)
+    assert count(asyncio.run(counts_of(server)), "between_tokens_seconds_count") == 2
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("ended_by", ["its client", "the deadline", "the server's end"])
+def test_tokens_of_an_answer_that_is_cut_are_counted(streamed: bool, ended_by: str) -> None:
+    async def whole() -> Counts:
+        gate = Turnstile(3)
+        seconds = 1 if ended_by == "the deadline" else 600
+        server = Server(chat(engine("a b c d e f g h i j", gate=gate)), deadline_seconds=seconds)
+        async with server.call("POST", CHAT, {"messages": HELLO, "stream": streamed}) as call:
+            await gate.reached.wait()
+            if ended_by == "its client":
+                call.leave()
+            elif ended_by == "the server's end":
+                await server.service.running.drain(0)
+            await call.ended()
+        return await counts_of(server)
+
+    assert count(asyncio.run(whole()), "tokens_total", kind="completion") == 3
 
 
 def test_errors_are_counted_by_their_code() -> None:

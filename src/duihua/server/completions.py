@@ -15,6 +15,7 @@ from duihua.server.ask import Ask, read_ask
 from duihua.server.exchange import DONE, Exchange
 from duihua.server.failures import failure_of
 from duihua.server.frames import PING, ChunkWriter, Whole, window_header
+from duihua.server.metrics import Tally
 from duihua.server.running import Job
 from duihua.server.service import Service
 
@@ -70,8 +71,8 @@ class _Answer:
         self._reply_id = f"chatcmpl-{secrets.token_hex(12)}"
         self._pinger: asyncio.TimerHandle | None = None
         self._pinging: asyncio.Task[None] | None = None
-        self._stepped = 0.0  # when tokens came last, and when something was written last
-        self._written = 0.0
+        self._tally = Tally(service.metrics)
+        self._written = 0.0  # when something was written last
         self._last = b""  # what comes once every choice has ended goes out with the end
 
     async def run(self) -> None:
@@ -89,6 +90,8 @@ class _Answer:
         self._job.settle()
         if isinstance(error, DuihuaError):
             self._service.heard(error)
+        if self._job.has_begun:
+            self._exchange.notes["completion_tokens"] = self._tally.tokens
         if error is None or self._exchange.is_gone:
             self._exchange.notes["left"] = True
             return
@@ -146,20 +149,18 @@ class _Answer:
 
     def _note(self, burst: Burst) -> None:
         """Count what came."""
-        first, now = burst[0], time.perf_counter()
+        first, last, now = burst[0], burst[-1], time.perf_counter()
+        self._tally.came(burst, now)
         if isinstance(first, TurnStarted):
             self._job.has_begun = True
             self._service.began(first, now - self._exchange.started)
             self._exchange.notes["first_token"] = round(now - self._exchange.started, 4)
+            self._exchange.notes["prompt_tokens"] = first.prompt_tokens
         else:
             self._service.stepped()
-            self._service.metrics.between_tokens.observe(now - self._stepped)
-        self._stepped = now
-        last = burst[-1]
         if isinstance(last, TurnFinished):
-            self._service.metrics.finished(last.usage)
-            usage = last.usage
-            self._exchange.notes |= {"prompt_tokens": usage.prompt_tokens, "completion_tokens": usage.completion_tokens}
+            self._tally.ended(last.usage)
+            self._exchange.notes["completion_tokens"] = self._tally.tokens
 
     def _ping_later(self) -> None:
         every = self._service.settings.ping_seconds

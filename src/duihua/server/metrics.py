@@ -8,13 +8,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from duihua.events import TurnStarted, Usage
+from duihua.chat.protocol import Burst
+from duihua.events import TurnFinished, TurnStarted, Usage
 
-__all__ = ["Histogram", "Metrics"]
+__all__ = ["Histogram", "Metrics", "Tally"]
 
 _FIRST: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)  # seconds
 _BETWEEN: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _WHOLE: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+_WITHOUT: Final = (TurnStarted, TurnFinished)  # events that bring no token of an answer
 
 
 class Histogram:
@@ -32,14 +34,15 @@ class Histogram:
         self._counts[bisect_left(self._bounds, value)] += 1
         self.total += value
 
-    def rows(self, name: str) -> Iterable[str]:
-        """Its lines in Prometheus's text format."""
+    def rows(self, name: str, labels: str = "") -> Iterable[str]:
+        """Its lines in Prometheus's text format, each with these labels."""
         count = 0
         for bound, more in zip((*self._bounds, "+Inf"), self._counts, strict=True):
             count += more
-            yield f'{name}_bucket{{le="{bound}"}} {count}'
-        yield f"{name}_sum {self.total:.6f}"
-        yield f"{name}_count {count}"
+            yield f'{name}_bucket{{{labels}{"," if labels else ""}le="{bound}"}} {count}'
+        tail = f"{{{labels}}}" if labels else ""
+        yield f"{name}_sum{tail} {self.total:.6f}"
+        yield f"{name}_count{tail} {count}"
 
 
 class Metrics:
@@ -49,22 +52,27 @@ class Metrics:
         running: requests that run or wait, asked when somebody reads the metrics.
         waiting: of these, those without a first token.
         ready: whether the engine can answer.
+
+    Attributes:
+        completion_tokens: of all answers; a `Tally` adds to it at every step.
     """
 
     def __init__(self, *, running: Callable[[], int], waiting: Callable[[], int], ready: Callable[[], bool]) -> None:
         self._gauges = {"running_requests": running, "waiting_requests": waiting, "ready": ready, "tasks": _tasks}
-        self._replies: Counter[tuple[str, int]] = Counter()
+        self._replies: Counter[str] = Counter()
         self._errors: Counter[str] = Counter()
         self._tokens: Counter[str] = Counter()
         self._windows: Counter[str] = Counter()
+        self.completion_tokens = 0
         self.first_token = Histogram(_FIRST)
         self.between_tokens = Histogram(_BETWEEN)
-        self.whole_request = Histogram(_WHOLE)
+        self._whole: dict[str, Histogram] = {}
 
     def replied(self, path: str, status: int, seconds: float) -> None:
         """A request ended; `path` is a route, not what a client wrote."""
-        self._replies[path, status] += 1
-        self.whole_request.observe(seconds)
+        labels = f'path="{path}",status="{status}"'
+        self._replies[labels] += 1
+        self._whole.setdefault(labels, Histogram(_WHOLE)).observe(seconds)
 
     def failed(self, code: str) -> None:
         """An answer ended with this error."""
@@ -80,10 +88,6 @@ class Metrics:
         self._windows["clamped"] += window.clamped_from is not None
         self._windows["shortened"] += window.shortened_from is not None
 
-    def finished(self, usage: Usage) -> None:
-        """A turn is complete."""
-        self._tokens["completion"] += usage.completion_tokens
-
     def text(self) -> str:
         """Everything, in Prometheus's text format 0.0.4."""
         rows: list[str] = []
@@ -93,19 +97,56 @@ class Metrics:
 
         for name, read in self._gauges.items():
             add(name, "gauge", _ABOUT[name], [f"duihua_{name} {int(read())}"])
-        replies = [f'duihua_requests_total{{path="{p}",status="{s}"}} {n}' for (p, s), n in self._replies.items()]
+        replies = [f"duihua_requests_total{{{labels}}} {count}" for labels, count in self._replies.items()]
         add("requests_total", "counter", "Requests answered.", replies)
         for name, label, counts in (
             ("errors_total", "code", self._errors),
-            ("tokens_total", "kind", self._tokens),
+            ("tokens_total", "kind", {**self._tokens, "completion": self.completion_tokens}),
             ("window_cuts_total", "kind", self._windows),
         ):
             lines = [f'duihua_{name}{{{label}="{key}"}} {count}' for key, count in counts.items()]
             add(name, "counter", _ABOUT[name], lines)
-        for name in ("first_token", "between_tokens", "whole_request"):
-            histogram: Histogram = getattr(self, name)
-            add(f"{name}_seconds", "histogram", _ABOUT[name], histogram.rows(f"duihua_{name}_seconds"))
+        for name, histograms in (
+            ("first_token", {"": self.first_token}),
+            ("between_tokens", {"": self.between_tokens}),
+            ("whole_request", self._whole),
+        ):
+            lines = [row for labels, each in histograms.items() for row in each.rows(f"duihua_{name}_seconds", labels)]
+            add(f"{name}_seconds", "histogram", _ABOUT[name], lines)
         return "\n".join(rows) + "\n"
+
+
+class Tally:
+    """Counts the tokens of one turn as they come, also of one that does not come to its end.
+
+    Attributes:
+        tokens: so far. Of answers among which the best are chosen, the others are known at the end only.
+    """
+
+    __slots__ = ("_last", "_metrics", "tokens")
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._last: dict[int, float] = {}  # choice -> when tokens of it came
+        self.tokens = 0
+
+    def came(self, burst: Burst, now: float) -> None:
+        """Tokens that came at once are one step, whose time is from the step before of the same choice."""
+        for event in burst:
+            if isinstance(event, _WITHOUT) or not event.token_ids:
+                continue
+            tokens = len(event.token_ids)
+            self.tokens += tokens
+            self._metrics.completion_tokens += tokens
+            last = self._last.get(event.choice, now)
+            if last != now:
+                self._metrics.between_tokens.observe(now - last)
+            self._last[event.choice] = now
+
+    def ended(self, usage: Usage) -> None:
+        """The turn is complete, and this is what it took."""
+        self._metrics.completion_tokens += usage.completion_tokens - self.tokens
+        self.tokens = usage.completion_tokens
 
 
 _ABOUT: Final = {
@@ -117,7 +158,7 @@ _ABOUT: Final = {
     "tokens_total": "Tokens of prompts, of these found in the prefix cache, and of answers.",
     "window_cuts_total": "Conversations that were cut, answers that were clamped, texts that were shortened.",
     "first_token": "From the request to its first token, queueing included.",
-    "between_tokens": "From one token, or several that came at once, to the next.",
+    "between_tokens": "From one token of a choice, or several that came at once, to the next.",
     "whole_request": "From the request to its end.",
 }
 
