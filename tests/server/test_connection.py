@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import re
 from typing import Any
 
 import pytest
@@ -56,6 +58,24 @@ def test_what_is_no_http_is_told_in_the_error_object(data: bytes) -> None:
     head, _, body = reply.partition(b"\r\n\r\n")
     assert status(head) == 400
     assert json.loads(body)["error"]["code"] == "invalid_http"
+
+
+def test_what_is_refused_before_it_is_a_request_is_counted_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async def whole() -> tuple[list[bytes], str]:
+        server = serving(port=0, drain_seconds=0, max_header_bytes=1000)
+        async with listening(server) as url:
+            asks = (b"hello\r\n\r\n", HEALTH + b"x-long: " + b"x" * 2000 + b"\r\n\r\n")
+            return [await said(url, data) for data in asks], server.service.metrics.text()
+
+    with caplog.at_level(logging.INFO, "duihua.server.requests"):
+        replies, counted = asyncio.run(whole())
+    lines = [record.getMessage() for record in caplog.records if record.name == "duihua.server.requests"]
+    codes = {400: "invalid_http", 431: "headers_too_large"}
+    for reply, line, (number, code) in zip(replies, lines, codes.items(), strict=True):
+        (request_id,) = re.findall(rb"x-request-id: (\w{24})\r\n", reply)
+        assert line == f"- other status={number} request_id={request_id.decode()} error={code}"
+        assert f'duihua_requests_total{{path="other",status="{number}"}} 1\n' in counted
+        assert f'duihua_errors_total{{code="{code}"}} 1\n' in counted
 
 
 def test_a_head_that_does_not_come_is_waited_for_so_long() -> None:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Final, cast
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from duihua.server.corked import Corked
-from duihua.server.failures import Refusal, failure_of
+from duihua.server.exchange import new_request_id
+from duihua.server.failures import Failure, Refusal, failure_of
 
 __all__ = ["BoundedConnection", "bounded"]
 
 _TOO_LARGE: Final = Refusal(431, "headers_too_large", "the request's headers are larger than this server takes")
 _BROKEN: Final = Refusal(400, "invalid_http", "this is no HTTP request")
 _PHRASES: Final = {400: b"Bad Request", 431: b"Request Header Fields Too Large"}
+_REPLY: Final = (
+    b"HTTP/1.1 %d %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\nx-request-id: %s\r\n"
+    b"connection: close\r\n\r\n%s"
+)
 _BODY_ROOM: Final = 256 * 1024  # what of a body may come together with its head
 _AROUND: Final = 4  # bytes of a header beside its name and value
 _LINGER: Final = 0.3  # seconds to throw away what still comes after last words
@@ -30,10 +36,12 @@ class BoundedConnection(HttpToolsProtocol):
         max_header_bytes: of one request's head.
         patience: seconds for a head to be whole, for the next piece of a body, and for an answer that stands still
             because the client does not read; the connection is closed after that.
+        on_refused: told what is answered here, which no application hears of, and the reply's request id.
     """
 
     max_header_bytes = 64 * 1024
     patience = 75.0
+    on_refused: Callable[[Failure, str], None]
     _head = 0  # bytes of a head that is not whole yet
     _behind = 0  # bytes of requests that came before the answer to an earlier one was complete
     _is_body = False  # a head is whole, its body is not
@@ -168,9 +176,10 @@ class BoundedConnection(HttpToolsProtocol):
         if self._is_answering() and (self._served.response_started or not self._served.more_body):
             self.transport.close()
             return
-        body = failure_of(refusal).body
-        head = b"HTTP/1.1 %d %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
-        self.transport.write(head % (refusal.status, _PHRASES[refusal.status], len(body)) + body)
+        failure, request_id = failure_of(refusal), new_request_id()
+        body, status = failure.body, refusal.status
+        self.transport.write(_REPLY % (status, _PHRASES[status], len(body), request_id.encode(), body))
+        self.on_refused(failure, request_id)
         # A connection closed with something unread is reset, and what was written may be lost.
         self._coming = self.loop.call_later(_LINGER, self._give_up)
 
@@ -180,6 +189,9 @@ def _stop(timer: asyncio.TimerHandle | None) -> None:
         timer.cancel()
 
 
-def bounded(max_header_bytes: int, seconds: float) -> type[BoundedConnection]:
-    """The class of connections with these bounds, for uvicorn's `http`."""
-    return type("Connection", (BoundedConnection,), {"max_header_bytes": max_header_bytes, "patience": seconds})
+def bounded(
+    max_header_bytes: int, seconds: float, on_refused: Callable[[Failure, str], None]
+) -> type[BoundedConnection]:
+    """The class of connections with these bounds, for uvicorn's `http`; see `BoundedConnection`."""
+    own = {"max_header_bytes": max_header_bytes, "patience": seconds, "on_refused": staticmethod(on_refused)}
+    return type("Connection", (BoundedConnection,), own)

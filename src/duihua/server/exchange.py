@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from duihua.server.failures import Failure, Refusal
 
-__all__ = ["DONE", "JSON", "Exchange", "Receive", "Scope", "Send"]
+__all__ = ["DONE", "JSON", "Exchange", "Receive", "Scope", "Send", "new_request_id"]
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -46,7 +46,7 @@ class Exchange:
         self._is_ended = False
         given = self.header("x-request-id")
         is_fit = 0 < len(given) <= _LONGEST_ID and given.isascii() and given.isprintable()
-        self.request_id = given if is_fit else secrets.token_hex(12)
+        self.request_id = given if is_fit else new_request_id()
 
     def header(self, name: str) -> str:
         """A header of the request; empty where there is none."""
@@ -131,6 +131,11 @@ class Exchange:
         rows = [(name.encode(), value.encode("latin-1", "replace")) for name, value in headers]
         head = [(b"content-type", kind.encode()), (b"x-request-id", self.request_id.encode()), *self.headers, *rows]
         await self._send({"type": "http.response.start", "status": status, "headers": head})
+
+
+def new_request_id() -> str:
+    """One that nobody sent."""
+    return secrets.token_hex(12)
 
 
 def _too_large(limit: int) -> Refusal:

@@ -12,9 +12,10 @@ from typing import Any, Final, Literal
 import msgspec
 
 from duihua.server.exchange import Exchange
+from duihua.server.failures import Failure
 from duihua.server.service import Service
 
-__all__ = ["LoggedLines", "log_exchange", "start_log"]
+__all__ = ["LoggedLines", "log_exchange", "log_refused", "start_log"]
 
 _log = logging.getLogger("duihua.server.requests")
 _notes = logging.getLogger("duihua.server")
@@ -47,6 +48,14 @@ def log_exchange(exchange: Exchange, service: Service, route: str) -> None:
     notes |= exchange.notes
     is_ours = exchange.failure is not None and exchange.failure.status >= 500
     _write(logging.ERROR if is_ours else logging.INFO, exchange.method[:20], route, notes)
+
+
+def log_refused(service: Service, failure: Failure, request_id: str) -> None:
+    """The same about what was refused before it was a request: of no method, path or duration."""
+    service.metrics.failed(failure.code or "")
+    service.metrics.replied("other", failure.status)
+    notes = {"status": failure.status, "request_id": request_id, "error": failure.code}
+    _write(logging.INFO, "-", "other", notes)
 
 
 def _write(level: int, method: str, route: str, notes: Mapping[str, object]) -> None:

@@ -68,11 +68,12 @@ class Metrics:
         self.between_tokens = Histogram(_BETWEEN)
         self._whole: dict[str, Histogram] = {}
 
-    def replied(self, path: str, status: int, seconds: float) -> None:
-        """A request ended; `path` is a route, not what a client wrote."""
+    def replied(self, path: str, status: int, seconds: float | None = None) -> None:
+        """A request ended, so long after it came; `path` is a route, not what a client wrote."""
         labels = f'path="{path}",status="{status}"'
         self._replies[labels] += 1
-        self._whole.setdefault(labels, Histogram(_WHOLE)).observe(seconds)
+        if seconds is not None:
+            self._whole.setdefault(labels, Histogram(_WHOLE)).observe(seconds)
 
     def failed(self, code: str) -> None:
         """An answer ended with this error."""

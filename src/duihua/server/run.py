@@ -9,6 +9,7 @@ import signal
 import socket
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Final
 
 import uvicorn
@@ -17,6 +18,7 @@ from duihua.server.address import cannot_listen, pem_path, url_of
 from duihua.server.app import App
 from duihua.server.connection import bounded
 from duihua.server.exchange import Receive, Scope, Send
+from duihua.server.log import log_refused
 from duihua.server.service import Service
 
 __all__ = ["new_loop", "serve"]
@@ -55,7 +57,7 @@ async def serve(service: Service, listening: Sequence[socket.socket], on_listeni
     settings = service.settings
     config = uvicorn.Config(
         _without_traces(App(service)),
-        http=bounded(settings.max_header_bytes, settings.keep_alive_seconds),
+        http=bounded(settings.max_header_bytes, settings.keep_alive_seconds, partial(log_refused, service)),
         loop="none",
         ws="none",
         lifespan="off",
