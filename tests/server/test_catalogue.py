@@ -146,6 +146,14 @@ def test_a_wrong_body_is_refused(folder: Path, fields: dict[str, Any]) -> None:
         assert one(administered(folder), path, **fields).status == 400
 
 
+@pytest.mark.parametrize("name", ["load_inplace", "is_3d_lora_weight", "lora_int_id"])
+def test_what_vllm_does_and_we_do_not_is_refused_by_name(folder: Path, name: str) -> None:
+    for path in (LOAD, UNLOAD):
+        reply = one(administered(folder), path, lora_name="voice", **{name: 1})
+        assert (reply.status, reply.error["param"], reply.error["code"]) == (400, name, "unsupported_feature")
+    assert one(administered(folder), LOAD, lora_name="voice", **{name: False}).status == 200
+
+
 def test_without_a_directory_nothing_is_loaded() -> None:
     for path in (LOAD, UNLOAD):
         reply = one(administered(None), path, lora_name="voice")

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
-
-import msgspec
+from typing import Final
 
 from duihua.chat.protocol import ChatService, TurnOptions
 from duihua.errors import InvalidParameter, UnknownModel
 from duihua.messages import Message
 from duihua.prompt.window import WindowPolicy
 from duihua.sampling import Sampling
-from duihua.server.failures import Refusal
+from duihua.server.decoding import decoded, decoded_leniently
 from duihua.server.inert import check_inert
 from duihua.server.messages import check_variables, read_messages
 from duihua.server.settings import ServeSettings
-from duihua.server.wire import FIELDS, ChatRequest
+from duihua.server.wire import ChatRequest
 
-__all__ = ["Ask", "decoded", "model_named", "read_ask"]
+__all__ = ["Ask", "model_named", "read_ask"]
 
-_T = TypeVar("_T")
-_decoder: Final = msgspec.json.Decoder(ChatRequest)
 _SAMPLED: Final = (
     "temperature", "top_p", "top_k", "min_p", "frequency_penalty", "presence_penalty", "repetition_penalty", "seed",
     "n", "best_of", "min_tokens", "stop", "stop_token_ids", "include_stop_str_in_output", "ignore_eos",
@@ -33,12 +27,7 @@ _SAMPLED: Final = (
 )  # fmt: skip
 _LONGEST_SALT: Final = 128
 _LONGEST_STOP: Final = 1024
-_LONGEST_FIELD: Final = 64  # characters; longer names are compared with none
 _LARGEST: Final = 2**63 - 1  # what every engine can count
-_PATH: Final = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>.*)`)?$", re.DOTALL)
-_HALF: Final = re.compile(rb"(?<!\\)\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]")
-_MISSING: Final = re.compile(r"Object missing required field `(?P<name>.*)`", re.DOTALL)
-_UNKNOWN: Final = re.compile(r"unknown field `(?P<name>.*)`", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +41,7 @@ class Ask:
     is_streamed: bool
     wants_usage: bool  # in a stream
     wants_ids: bool
-    left_out: tuple[str, ...] = ()  # unknown fields that a lenient server did not refuse
+    left_out: tuple[str, ...] = ()  # names of unknown fields that a lenient server did not refuse
 
 
 def read_ask(body: bytes, chat: ChatService, settings: ServeSettings, defaults: Sampling = Sampling()) -> Ask:
@@ -62,7 +51,7 @@ def read_ask(body: bytes, chat: ChatService, settings: ServeSettings, defaults: 
         Refusal: no JSON, or no object.
         RequestError: a field that is unknown, wrong, beyond this server's bounds, or cannot be honoured.
     """
-    request, left_out = _decoded(body, lenient=settings.lenient)
+    request, left_out = decoded_leniently(body, ChatRequest) if settings.lenient else (decoded(body, ChatRequest), ())
     check_inert(request)
     _check_bounds(request, settings)
     model, adapter = model_named(request.model, chat, settings)
@@ -93,73 +82,6 @@ def model_named(name: str | None, chat: ChatService, settings: ServeSettings) ->
     if name == base:
         return name, ""
     raise UnknownModel(f"The model `{name}` does not exist. There are: {', '.join([base, *chat.adapters])}.")
-
-
-def decoded(body: bytes, kind: type[_T]) -> _T:
-    """A body of JSON as what it has to be.
-
-    Raises:
-        Refusal: no JSON.
-        InvalidParameter: a field that is unknown, missing or of the wrong type.
-    """
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except msgspec.ValidationError as error:
-        raise _explained(error, kind) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _no_json(body, error) from error
-
-
-def _decoded(body: bytes, *, lenient: bool) -> tuple[ChatRequest, tuple[str, ...]]:
-    try:
-        return _decoder.decode(body), ()
-    except msgspec.ValidationError as error:
-        if lenient and _UNKNOWN.search(str(error)):
-            return _without_unknown(body)
-        raise _explained(error, ChatRequest) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _no_json(body, error) from error
-
-
-def _no_json(body: bytes, error: Exception) -> Refusal:
-    if isinstance(error, RecursionError):
-        return Refusal(400, "invalid_json", "the body nests too deeply to be read")
-    if isinstance(error, msgspec.DecodeError) and _HALF.search(body):
-        return Refusal(400, "invalid_json", "a string holds half a character (a lone surrogate): it was cut")
-    return Refusal(400, "invalid_json", f"the body is no JSON: {error}")
-
-
-def _without_unknown(body: bytes) -> tuple[ChatRequest, tuple[str, ...]]:
-    """Leave out what is not known; of what lies deeper than the request itself nothing is."""
-    values = decoded(body, dict[str, Any])
-    unknown = tuple(ascii(name)[1:-1] for name in values if name not in FIELDS)  # fit for a header
-    try:
-        return msgspec.convert({name: values[name] for name in values if name in FIELDS}, ChatRequest), unknown
-    except msgspec.ValidationError as error:
-        raise _explained(error, ChatRequest) from error
-
-
-def _explained(error: msgspec.ValidationError, kind: type) -> InvalidParameter:
-    """What msgspec found, about the field and with the nearest name."""
-    match = _PATH.match(str(error))
-    what, path = (match["what"], match["path"] or "") if match else (str(error), "")
-    if missing := _MISSING.fullmatch(what):
-        return _Wrong(f"{path}.{missing['name']}" if path else missing["name"], "it is missing")
-    unknown = _UNKNOWN.search(what)
-    if unknown is None:
-        return _Wrong(path or "body", what)
-    name = f"{path}.{unknown['name']}" if path else unknown["name"]
-    known: tuple[str, ...] = getattr(kind, "__struct_fields__", ())
-    near = difflib.get_close_matches(unknown["name"][:_LONGEST_FIELD], known, n=1) if not path else []
-    return _Wrong(name, f"unknown field {name!r}" + (f": did you mean {near[0]!r}?" if near else ": leave it out"))
-
-
-class _Wrong(InvalidParameter):
-    """A field of the wrong type; the value itself is not told again."""
-
-    def __init__(self, name: str, sentence: str) -> None:
-        super().__init__(name, None, sentence)
-        self.args = (f"{name}: {sentence}",)
 
 
 def _check_bounds(request: ChatRequest, settings: ServeSettings) -> None:

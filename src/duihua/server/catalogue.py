@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
-from duihua.errors import AdapterRejected, InvalidParameter, ModelError, UnknownModel
-from duihua.server.ask import decoded
+from duihua.errors import AdapterRejected, InvalidParameter, ModelError, UnknownModel, UnsupportedFeature
+from duihua.server.decoding import decoded
 from duihua.server.exchange import Exchange
 from duihua.server.failures import Refusal
 from duihua.server.service import Service
@@ -22,6 +22,17 @@ class AdapterRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
     lora_name: str
     lora_path: str | None = None
+    # Refused by name
+    load_inplace: Any = None
+    is_3d_lora_weight: Any = None
+    lora_int_id: Any = None
+
+
+_NOT_DONE: Final = {
+    "load_inplace": "unload the adapter first",
+    "is_3d_lora_weight": "an adapter's files say what they are",
+    "lora_int_id": "adapters go by their names",
+}
 
 
 async def list_models(service: Service, exchange: Exchange) -> None:
@@ -51,6 +62,7 @@ async def load_adapter(service: Service, exchange: Exchange) -> None:
     Raises:
         Refusal: no adapter directory is configured.
         InvalidParameter: a name that is no folder's in it.
+        UnsupportedFeature: a field of vLLM's that is not done here.
         AdapterRejected: see `ChatService.load_adapter`.
     """
     asked = await _adapter_asked(service, exchange)
@@ -80,7 +92,11 @@ async def unload_adapter(service: Service, exchange: Exchange) -> None:
 async def _adapter_asked(service: Service, exchange: Exchange) -> AdapterRequest:
     if service.settings.adapter_dir is None:
         raise Refusal(404, "not_found", "adapters are loaded at the start only: the server has no --adapter-dir")
-    return decoded(await exchange.body(service.settings.max_body_bytes), AdapterRequest)
+    asked = decoded(await exchange.body(service.settings.max_body_bytes), AdapterRequest)
+    for name, why in _NOT_DONE.items():
+        if (value := getattr(asked, name)) is not None and value is not False:
+            raise UnsupportedFeature(name, why)
+    return asked
 
 
 def _inside(service: Service, name: str) -> Path:

@@ -12,7 +12,8 @@ from duihua.chat.protocol import TurnOptions
 from duihua.errors import InvalidParameter, UnsupportedFeature
 from duihua.prompt.memo import characters_of
 from duihua.prompt.window import WindowPolicy
-from duihua.server.ask import decoded, model_named
+from duihua.server.ask import model_named
+from duihua.server.decoding import decoded
 from duihua.server.exchange import Exchange
 from duihua.server.messages import check_variables, read_messages
 from duihua.server.service import Service
