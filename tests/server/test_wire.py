@@ -12,7 +12,7 @@ from openai.types import chat as chat_types
 from openai.types.chat import completion_create_params as params
 
 from chat.talk import chat, engine, ids
-from duihua.server.wire import FIELDS, ChatRequest, FunctionCall, MessageIn, StreamOptions
+from duihua.server.wire import FIELDS, ChatRequest, ContentPart, FunctionCall, MessageIn, StreamOptions, ToolCallIn
 from prompt import traits
 from server.asgi import CHAT, Server, ask, asked, serving
 
@@ -51,6 +51,13 @@ def test_every_field_of_vllm_s_request_is_known() -> None:
         (chat_types.ChatCompletionToolMessageParam, MessageIn),
         (chat_types.ChatCompletionStreamOptionsParam, StreamOptions),
         (chat_types.chat_completion_message_function_tool_call_param.Function, FunctionCall),
+        (chat_types.ChatCompletionMessageFunctionToolCallParam, ToolCallIn),
+        (chat_types.ChatCompletionMessageCustomToolCallParam, ToolCallIn),
+        (chat_types.ChatCompletionContentPartTextParam, ContentPart),
+        (chat_types.ChatCompletionContentPartImageParam, ContentPart),
+        (chat_types.ChatCompletionContentPartInputAudioParam, ContentPart),
+        (chat_types.ChatCompletionContentPartRefusalParam, ContentPart),
+        (chat_types.chat_completion_content_part_param.File, ContentPart),
     ],
 )
 def test_every_field_of_openai_s_parts_is_known(theirs: Any, ours: type[msgspec.Struct]) -> None:
@@ -78,6 +85,7 @@ def test_only_messages_are_required() -> None:
 # Messages
 
 CALL: dict[str, Any] = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}
+CUSTOM: dict[str, Any] = {"id": "c2", "type": "custom", "custom": {"name": "f", "input": "x"}}
 TOOL_TURN = (
     {"role": "user", "content": "hello"},
     {"role": "assistant", "content": None, "tool_calls": [CALL]},
@@ -146,6 +154,8 @@ def test_tool_calls_and_their_results_stand_in_the_prompt() -> None:
         ([{"role": "user", "content": [{"text": "a"}]}], "messages[0].content[0].type"),
         ([{"role": "user", "content": [{"type": "text"}]}], "messages[0]"),
         ([{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}], "messages[0].content[0]"),
+        ([{"role": "user", "content": [{"type": "text", "text": "a", "strange": 1}]}], "messages[0].content[0].strange"),
+        ([{"role": "user", "content": [{"type": "text", "text": "a", "file": {}}]}], "messages[0].content[0].file"),
         ([{"role": "function", "name": "f", "content": "a"}], "messages[0]"),
         ([{"role": "User", "content": "a"}], "messages[0]"),
         ([{"role": 5, "content": "a"}], "messages[0].role"),
@@ -153,6 +163,9 @@ def test_tool_calls_and_their_results_stand_in_the_prompt() -> None:
         ([{"role": "user", "content": "a", "tool_calls": [CALL]}], "messages[0]"),
         ([*TOOL_TURN[:2], {"role": "tool", "content": "5", "tool_call_id": "c2"}], "messages[2]"),
         ([TOOL_TURN[0], {"role": "assistant", "tool_calls": [{"id": "c1"}]}], "messages[1].tool_calls[0].function"),
+        ([TOOL_TURN[0], {"role": "assistant", "tool_calls": [{**CALL, "strange": 1}]}], "messages[1].tool_calls[0].strange"),
+        ([TOOL_TURN[0], {"role": "assistant", "tool_calls": [{**CALL, "custom": {}}]}], "messages[1].tool_calls[0].custom"),
+        ([TOOL_TURN[0], {"role": "assistant", "tool_calls": [CALL, CUSTOM]}], "messages[1].tool_calls[1]"),
         ([TOOL_TURN[0], {"role": "assistant", "refusal": "no"}, TOOL_TURN[0]], "messages[1].refusal"),
         ([TOOL_TURN[0], {"role": "assistant", "audio": {"id": "a"}}, TOOL_TURN[0]], "messages[1].audio"),
         ([TOOL_TURN[0], {"role": "assistant", "function_call": {"name": "f"}}, TOOL_TURN[0]], "messages[1].function_call"),
@@ -165,6 +178,33 @@ def test_tool_calls_and_their_results_stand_in_the_prompt() -> None:
 def test_what_is_no_conversation_is_refused_where_it_stands(messages: Any, param: str) -> None:
     reply = ask(serving(), "POST", CHAT, {"messages": messages})
     assert (reply.status, reply.error["param"]) == (400, param)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "image_url", "image_url": {"url": "x", "detail": "low"}},
+        {"type": "image_url", "image_url": "x", "uuid": "y"},
+        {"type": "input_audio", "input_audio": {"data": "x", "format": "wav"}},
+        {"type": "file", "file": {"file_id": "x"}},
+        {"type": "refusal", "refusal": "no"},
+        {"type": "video_url", "video_url": {"url": "x"}},
+        {"type": "audio_url", "audio_url": {"url": "x"}},
+        {"type": "prompt_embeds", "data": "x"},
+        {"type": "thinking", "thinking": "x", "closed": True},
+        {"type": "tool_reference", "name": "x"},
+    ],
+)
+def test_a_part_of_another_kind_is_refused_by_its_kind(part: dict[str, Any]) -> None:
+    error = asked(serving(), [{"role": "user", "content": [{"type": "text", "text": "a"}, part]}]).error
+    assert (error["param"], error["code"]) == ("messages[0].content[1]", "unsupported_feature")
+    assert f"its type is {part['type']!r}" in error["message"]
+
+
+def test_a_mark_for_a_cache_may_stand_in_a_part() -> None:
+    part = {"type": "text", "text": "hello", "prompt_cache_breakpoint": {"mode": "explicit"}}
+    hello = prompt_of({"role": "user", "content": "hello"})
+    assert prompt_of({"role": "user", "content": [part]}) == hello
 
 
 @pytest.mark.parametrize("depth", [65, 480, 2000, 100_000])

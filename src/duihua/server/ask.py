@@ -11,7 +11,7 @@ from duihua.errors import InvalidParameter, UnknownModel
 from duihua.messages import Message
 from duihua.prompt.window import WindowPolicy
 from duihua.sampling import Sampling
-from duihua.server.decoding import decoded, decoded_leniently
+from duihua.server.decoding import WrongField, decoded, decoded_leniently
 from duihua.server.inert import check_inert
 from duihua.server.messages import check_variables, read_messages
 from duihua.server.settings import ServeSettings
@@ -27,6 +27,7 @@ _SAMPLED: Final = (
 )  # fmt: skip
 _LONGEST_SALT: Final = 128
 _LONGEST_STOP: Final = 1024
+_LONGEST_ID: Final = 20  # digits of a token id
 _LARGEST: Final = 2**63 - 1  # what every engine can count
 
 
@@ -123,10 +124,14 @@ def _sampling(request: ChatRequest) -> Sampling:
 
 
 def _biases(biases: Mapping[str, float]) -> dict[int, float]:
-    try:
-        return {int(token): bias for token, bias in biases.items()}
-    except ValueError as error:
-        raise InvalidParameter("logit_bias", "given", "its keys are token ids, whole numbers") from error
+    read: dict[int, float] = {}
+    for token, bias in biases.items():
+        if not (token.isascii() and token.isdecimal() and len(token) <= _LONGEST_ID):
+            raise WrongField("logit_bias", "its keys have to be token ids, in decimal digits")
+        if int(token) in read:
+            raise WrongField("logit_bias", f"token {int(token)} stands there twice")
+        read[int(token)] = bias
+    return read
 
 
 def _options(request: ChatRequest, adapter: str | None, settings: ServeSettings) -> TurnOptions:

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from duihua.errors import InvalidMessages, InvalidParameter, UnsupportedFeature
 from duihua.messages import Message, Role, ToolCall
-from duihua.server.wire import ContentPart, MessageIn
+from duihua.server.decoding import WrongField
+from duihua.server.wire import ContentPart, MessageIn, ToolCallIn
 
 __all__ = ["check_variables", "read_messages"]
 
@@ -16,6 +17,7 @@ _ROLES: Final[Mapping[str, Role]] = {
     "system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool",
 }  # fmt: skip
 _DEEPEST: Final = 64  # levels of a value that templates read
+_OF_OTHER_KINDS: Final = sorted({*ContentPart.__struct_fields__} - {"type", "text", "prompt_cache_breakpoint"})
 _TEMPLATES_OWN: Final = frozenset(
     ("chat_template", "tokenize", "messages", "tools", "add_generation_prompt", "continue_final_message", "documents",
      "strftime_now", "raise_exception", "self")
@@ -50,17 +52,13 @@ def _message(message: MessageIn, index: int) -> Message:
     for name in ("refusal", "audio", "function_call"):
         if getattr(message, name):
             raise UnsupportedFeature(f"messages[{index}].{name}", "messages hold text and tool calls")
-    content = _content(message, index)
-    for call in message.tool_calls or ():
-        _check_arguments(call.function.arguments, index)
+    content, calls = _content(message, index), _calls(message.tool_calls or (), index)
     try:
         return Message(
             role,
             content if isinstance(content, str) else _text(content, index),
             reasoning=message.reasoning or message.reasoning_content or "",
-            tool_calls=tuple(
-                ToolCall(call.id, call.function.name, call.function.arguments) for call in message.tool_calls or ()
-            ),
+            tool_calls=calls,
             tool_call_id=message.tool_call_id,
             name=message.name,
         )
@@ -71,7 +69,7 @@ def _message(message: MessageIn, index: int) -> Message:
 def _content(message: MessageIn, index: int) -> str | list[ContentPart]:
     """As OpenAI has it, only an assistant's message may go without: one that thought, or called a tool."""
     if message.content is None and not (message.role == "assistant" and _did_something(message)):
-        raise InvalidParameter(f"messages[{index}].content", None, "it is missing: give a text")
+        raise WrongField(f"messages[{index}].content", "it is missing: give a text")
     return message.content or ""
 
 
@@ -81,12 +79,30 @@ def _did_something(message: MessageIn) -> bool:
 
 def _text(parts: list[ContentPart], index: int) -> str:
     for place, part in enumerate(parts):
+        where = f"messages[{index}].content[{place}]"
         if part.type != "text":
-            where = f"messages[{index}].content[{place}]"
             raise UnsupportedFeature(where, f"its type is {part.type!r}, and messages hold text in this version")
         if part.text is None:
             raise InvalidMessages("a content part of type 'text' lacks its text", index=index)
+        for name in _OF_OTHER_KINDS:
+            if getattr(part, name) is not None:
+                raise UnsupportedFeature(f"{where}.{name}", "a content part of type 'text' has none: leave it out")
     return "".join(part.text or "" for part in parts)
+
+
+def _calls(calls: Sequence[ToolCallIn], index: int) -> tuple[ToolCall, ...]:
+    read: list[ToolCall] = []
+    for place, call in enumerate(calls):
+        where = f"messages[{index}].tool_calls[{place}]"
+        if call.type != "function":
+            raise UnsupportedFeature(where, f"its type is {call.type!r}, and calls are of functions in this version")
+        if call.custom is not None:
+            raise UnsupportedFeature(f"{where}.custom", "a call of type 'function' has none: leave it out")
+        if call.function is None:
+            raise WrongField(f"{where}.function", "it is missing")
+        _check_arguments(call.function.arguments, index)
+        read.append(ToolCall(call.id, call.function.name, call.function.arguments))
+    return tuple(read)
 
 
 def _check_arguments(text: str, index: int) -> None:

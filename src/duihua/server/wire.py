@@ -22,11 +22,31 @@ __all__ = [
 ]
 
 
-class ContentPart(msgspec.Struct, kw_only=True):
-    """A piece of a message; of other kinds than text only the kind is read, to refuse it by name."""
+class ContentPart(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A piece of a message. The fields of other kinds than text are known, to refuse the kind by its name.
+
+    They are OpenAI's (types/chat/chat_completion_content_part_*_param.py) and vLLM's (renderers/chat_utils.py).
+    """
 
     type: str
     text: str | None = None
+    prompt_cache_breakpoint: Any = None  # inert
+    # Of other kinds
+    image_url: Any = None
+    input_audio: Any = None
+    file: Any = None
+    refusal: Any = None
+    audio_url: Any = None
+    video_url: Any = None
+    image_embeds: Any = None
+    audio_embeds: Any = None
+    video_embeds: Any = None
+    image_pil: Any = None
+    uuid: Any = None
+    data: Any = None
+    thinking: Any = None
+    closed: Any = None
+    name: Any = None
 
 
 class FunctionCall(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -37,12 +57,14 @@ class FunctionCall(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     parsed_arguments: Any = None  # what the `openai` package's parse() adds, from the arguments
 
 
-class ToolCallIn(msgspec.Struct, kw_only=True):
+class ToolCallIn(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A call in an assistant's message."""
 
     id: str
-    function: FunctionCall
+    function: FunctionCall | None = None
     type: str = "function"
+    index: Any = None  # what a stream of calls adds
+    custom: Any = None  # of another kind
 
 
 class MessageIn(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
