@@ -174,6 +174,26 @@ def test_a_wrong_value_is_refused_under_its_name(name: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"top_logprobs": -1, "logprobs": True}, "top_logprobs=-1 is not possible: this server takes 0 to 20"),
+        ({"prompt_logprobs": -1}, "prompt_logprobs=-1 is not possible: this server takes 0 to 20"),
+        ({"n": 0}, "n=0 is not possible: this server takes 1 to 16"),
+        ({"best_of": 17}, "best_of=17 is not possible: this server takes 1 to 16"),
+        ({"stop": ["a"] * 17}, "stop: this server takes 16 at most, and there are 17"),
+        ({"stop": "a" * 1025}, "stop: one is too long: give 1024 characters at most"),
+        ({"logit_bias": {"x": 1}}, "logit_bias: its keys have to be token ids, in decimal digits"),
+        ({"logit_bias": {"5": 1, "05": 1}}, "logit_bias: token 5 stands there twice"),
+        ({"stream_options": {}}, "stream_options: it needs stream=true"),
+        ({"chat_template_kwargs": {"tools": 1}}, "chat_template_kwargs: the server sets 'tools' itself: leave it out"),
+        ({"messages": [{"role": "user"}]}, "messages[0].content: it is missing: give a text"),
+    ],
+)
+def test_a_refusal_says_what_is_expected(fields: dict[str, Any], message: str) -> None:
+    assert asked(serving(), **fields).error["message"] == message
+
+
+@pytest.mark.parametrize(
     "fields",
     ['"temperature": NaN', '"temperature": Infinity', '"temperature": 1e999', f'"seed": 1{"0" * 5000}', '"n": 1.5',
      f'"metadata": {"[" * 100_000}', '"user": "\\ud83d"', '"user": "\udcff"', '"n": 1,}', '"n"'],

@@ -83,6 +83,12 @@ def test_what_cannot_be_tokenized_is_refused_by_name(fields: dict[str, Any], par
     assert (reply.status, reply.error["param"]) == (404 if param == "model" else 400, param)
 
 
+def test_a_refusal_says_what_is_expected() -> None:
+    assert tokenize(serving()).error["message"] == "prompt: give either prompt or messages"
+    refused = tokenize(serving(), prompt="a", add_generation_prompt=True).error["message"]
+    assert refused == "add_generation_prompt: it belongs to messages: a raw prompt is rendered by no template"
+
+
 def test_a_conversation_that_outgrew_the_window_is_counted_all_the_same() -> None:
     assert tokenize(serving("hello", size=16), messages=TALK).json()["count"] > 16
 

@@ -55,6 +55,7 @@ def read_ask(body: bytes, chat: ChatService, settings: ServeSettings, defaults: 
     request, left_out = decoded_leniently(body, ChatRequest) if settings.lenient else (decoded(body, ChatRequest), ())
     check_inert(request)
     _check_bounds(request, settings)
+    _check_needs(request)
     model, adapter = model_named(request.model, chat, settings)
     stream_options = request.stream_options
     return Ask(
@@ -89,22 +90,29 @@ def _check_bounds(request: ChatRequest, settings: ServeSettings) -> None:
     stops = [request.stop] if isinstance(request.stop, str) else request.stop or []
     for name, size, most in (
         ("messages", len(request.messages), settings.max_messages),
-        ("n", request.n or 1, settings.max_choices),
-        ("best_of", request.best_of or 1, settings.max_choices),
         ("stop", len(stops), settings.max_stop),
-        ("top_logprobs", request.top_logprobs or 0, settings.max_logprobs),
-        ("prompt_logprobs", request.prompt_logprobs or 0, settings.max_logprobs),
     ):
         if size > most:
-            raise InvalidParameter(name, size, f"this server takes {most} at most")
+            raise WrongField(name, f"this server takes {most} at most, and there are {size}")
+    for name, value, least, most in (
+        ("n", request.n, 1, settings.max_choices),
+        ("best_of", request.best_of, 1, settings.max_choices),
+        ("top_logprobs", request.top_logprobs, 0, settings.max_logprobs),
+        ("prompt_logprobs", request.prompt_logprobs, 0, settings.max_logprobs),
+    ):
+        if value is not None and not least <= value <= most:
+            raise InvalidParameter(name, value, f"this server takes {least} to {most}")
     if any(len(stop) > _LONGEST_STOP for stop in stops):  # each is looked for at every token
-        raise InvalidParameter("stop", "...", f"give {_LONGEST_STOP} characters at most")
+        raise WrongField("stop", f"one is too long: give {_LONGEST_STOP} characters at most")
     for name, number in (("top_k", request.top_k or 0), ("priority", request.priority or 0)):
         if not -_LARGEST <= number + 1 <= _LARGEST + 1:
             raise InvalidParameter(name, number, "give a whole number of 64 bits")
     check_variables(request.chat_template_kwargs)
     if len(request.cache_salt or "") > _LONGEST_SALT:
-        raise InvalidParameter("cache_salt", "...", f"give {_LONGEST_SALT} characters at most")
+        raise WrongField("cache_salt", f"it is too long: give {_LONGEST_SALT} characters at most")
+
+
+def _check_needs(request: ChatRequest) -> None:
     if request.top_logprobs and not request.logprobs:
         raise InvalidParameter("top_logprobs", request.top_logprobs, "it needs logprobs=true")
     if request.prompt_logprobs is not None and request.stream:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from duihua.errors import InvalidParameter, UnsupportedFeature
+from duihua.errors import UnsupportedFeature
+from duihua.server.decoding import WrongField
 from duihua.server.wire import ChatRequest
 
 __all__ = ["check_inert"]
@@ -70,7 +71,7 @@ def check_inert(request: ChatRequest) -> None:
 
     Raises:
         UnsupportedFeature: a field with a value that asks for something.
-        InvalidParameter: `stream_options` without a stream.
+        WrongField: `stream_options` without a stream.
     """
     for name, (values, why) in _INERT.items():
         value = getattr(request, name)
@@ -78,7 +79,7 @@ def check_inert(request: ChatRequest) -> None:
             raise UnsupportedFeature(name, why)
     options = request.stream_options
     if options is not None and not request.stream:
-        raise InvalidParameter("stream_options", "given", "it needs stream=true")
+        raise WrongField("stream_options", "it needs stream=true")
     if options is not None and options.continuous_usage_stats:
         raise UnsupportedFeature("stream_options.continuous_usage_stats", "usage comes once, in the last chunk")
     if options is not None and options.include_obfuscation:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from duihua.errors import InvalidMessages, InvalidParameter, UnsupportedFeature
+from duihua.errors import InvalidMessages, UnsupportedFeature
 from duihua.messages import Message, Role, ToolCall
 from duihua.server.decoding import WrongField
 from duihua.server.wire import ContentPart, MessageIn, ToolCallIn
@@ -28,7 +28,7 @@ def read_messages(messages: Sequence[MessageIn]) -> list[Message]:
     """These messages, as values.
 
     Raises:
-        InvalidMessages, InvalidParameter, UnsupportedFeature: one that cannot be, with its index.
+        InvalidMessages, WrongField, UnsupportedFeature: one that cannot be, with its index.
     """
     return [_message(message, index) for index, message in enumerate(messages)]
 
@@ -37,11 +37,11 @@ def check_variables(variables: Mapping[str, object] | None) -> None:
     """Refuse template variables that are not a caller's to set, and values that nest too deeply.
 
     Raises:
-        InvalidParameter: says which.
+        WrongField: says which.
     """
     for name in variables or ():
         if name in _TEMPLATES_OWN:
-            raise InvalidParameter("chat_template_kwargs", name, "the server sets this one")
+            raise WrongField("chat_template_kwargs", f"the server sets {name!r} itself: leave it out")
     _check_depth("chat_template_kwargs", variables)
 
 
@@ -123,7 +123,7 @@ def _check_depth(name: str, value: object) -> None:
         level = [inner for outer in level for inner in _inside(outer)]
         if not level:
             return
-    raise InvalidParameter(name, "...", f"it nests deeper than {_DEEPEST} levels")
+    raise WrongField(name, f"it nests deeper than {_DEEPEST} levels")
 
 
 def _inside(value: Any) -> Iterable[Any]:

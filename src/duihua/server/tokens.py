@@ -13,7 +13,7 @@ from duihua.errors import InvalidParameter, UnsupportedFeature
 from duihua.prompt.memo import characters_of
 from duihua.prompt.window import WindowPolicy
 from duihua.server.ask import model_named
-from duihua.server.decoding import decoded
+from duihua.server.decoding import WrongField, decoded
 from duihua.server.exchange import Exchange
 from duihua.server.messages import check_variables, read_messages
 from duihua.server.service import Service
@@ -100,20 +100,22 @@ def _reply(ids: Sequence[int], window: int, bytes_of: Callable[[int], bytes] | N
 
 def _check_length(name: str, characters: int) -> None:
     if characters > _LONGEST:
-        raise InvalidParameter(name, f"{characters} characters", f"give {_LONGEST} at once at most")
+        raise WrongField(name, f"give {_LONGEST} characters at once at most; there are {characters}")
 
 
 def _check(asked: TokenizeRequest, max_messages: int) -> None:
     if (asked.prompt is None) == (asked.messages is None):
-        raise InvalidParameter("prompt", "given", "give either prompt or messages")
+        raise WrongField("prompt", "give either prompt or messages")
     if len(asked.messages or ()) > max_messages:
-        raise InvalidParameter("messages", len(asked.messages or ()), f"this server takes {max_messages} at most")
+        raise WrongField(
+            "messages", f"this server takes {max_messages} at most, and there are {len(asked.messages or ())}"
+        )
     check_variables(asked.chat_template_kwargs)
     if asked.add_special_tokens:
         raise UnsupportedFeature("add_special_tokens", "text is taken as it is: write the tokens into a raw prompt")
     for name in ("add_generation_prompt", "continue_final_message", "chat_template_kwargs"):
         if asked.prompt is not None and getattr(asked, name):
-            raise InvalidParameter(name, "given", "it belongs to messages: a raw prompt is rendered by no template")
+            raise WrongField(name, "it belongs to messages: a raw prompt is rendered by no template")
 
 
 async def detokenize(service: Service, exchange: Exchange) -> None:
