@@ -153,3 +153,17 @@ def test_adapters_need_a_key_even_where_asking_needs_none() -> None:
 
 def test_a_server_without_keys_looks_at_none() -> None:
     assert get(serving(), "/version", bearer("whatever")).status == 200
+
+
+@pytest.mark.parametrize("name", ["Host", "Authorization", "Content-Length", "Content-Type"])
+@pytest.mark.parametrize(("method", "path"), [("GET", "/health"), ("GET", "/v1/models"), ("POST", "/tokenize")])
+def test_a_header_that_decides_something_may_not_stand_there_twice(name: str, method: str, path: str) -> None:
+    values = {"Host": "localhost", "Authorization": f"Bearer {KEY}", "Content-Length": "2", "Content-Type": "text/html"}
+    headers = [*JSON, ("Authorization", f"Bearer {KEY}"), ("Content-Length", "2"), (name, values[name])]
+    reply = ask(serving(keys=[KEY]), method, path, b"{}", headers=headers)
+    assert (reply.status, reply.error["code"], reply.error["param"]) == (400, "duplicate_header", name.lower())
+
+
+def test_other_headers_may() -> None:
+    headers = [("Accept", "a"), ("Accept", "b"), ("X-Request-Id", "1"), ("X-Request-Id", "2")]
+    assert ask(serving(), "GET", "/version", headers=headers).status == 200

@@ -60,7 +60,7 @@ def test_keys_are_described_where_there_are_some(described: dict[str, Any]) -> N
 @pytest.mark.parametrize(
     ("path", "method", "status"),
     [("/v1/chat/completions", "post", s) for s in (200, 400, 401, 404, 405, 413, 415, 421, 429, 500, 503, 504)]
-    + [("/v1/models/{model}", "get", 404), ("/tokenize", "post", 400), ("/ready", "get", 503)],
+    + [("/v1/models/{model}", "get", 404), ("/tokenize", "post", 400), ("/health", "get", 400), ("/ready", "get", 503)],
 )
 def test_statuses_are_described(described: dict[str, Any], path: str, method: str, status: int) -> None:
     assert str(status) in described["paths"][path][method]["responses"]

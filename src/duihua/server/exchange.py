@@ -18,6 +18,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 JSON: Final = "application/json"
 DONE: Final = b"data: [DONE]\n\n"  # the end of every stream of events
 _LONGEST_ID: Final = 128
+_ONCE: Final = (b"host", b"authorization", b"content-length", b"content-type")
 
 
 class Exchange:
@@ -41,6 +42,8 @@ class Exchange:
         self.failure: Failure | None = None
         self.is_gone = False  # the client left
         self._asked: dict[bytes, bytes] = dict(scope["headers"])
+        names = [name for name, _ in scope["headers"]]
+        self._doubled = next((name for name in _ONCE if names.count(name) > 1), None)
         self._receive = receive
         self._send = send
         self._is_ended = False
@@ -51,6 +54,16 @@ class Exchange:
     def header(self, name: str) -> str:
         """A header of the request; empty where there is none."""
         return self._asked.get(name.encode(), b"").decode("latin-1")
+
+    def check_headers(self) -> None:
+        """Refuse what each side of a proxy may read differently (RFC 9110, section 5.3).
+
+        Raises:
+            Refusal: a header that decides something stands there twice.
+        """
+        if self._doubled is not None:
+            name = self._doubled.decode()
+            raise Refusal(400, "duplicate_header", f"the header {name} stands there twice: send it once", param=name)
 
     async def body(self, limit: int) -> bytes:
         """The request's body, which has to be JSON.

@@ -19,8 +19,10 @@ async def admit(service: Service, exchange: Exchange) -> bool:
     """Whether the request may go on; False: it was a browser's question beforehand, and is answered.
 
     Raises:
-        Refusal: another host's name (421), a page that may not ask (403), no key or a wrong one (401).
+        Refusal: a header twice (400), another host's name (421), a page that may not ask (403), no key or a wrong
+            one (401).
     """
+    exchange.check_headers()
     _check_host(service, exchange)
     origin = exchange.header("origin")
     is_allowed = bool(origin) and (origin in (known := service.settings.allowed_origins) or "*" in known)

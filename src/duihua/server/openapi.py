@@ -29,9 +29,9 @@ _ERRORS: Final = {
     503: "The server is ending, or the engine: Retry-After says when to try again, where that has a point.",
     504: "The answer took longer than this server allows.",
 }
-# (method, path) -> (what it does, the body it takes, what it gives, the statuses beside 200, 401 and 421)
-_ALWAYS: Final = (401, 405, 421)
-_BODY: Final = (400, 413, 415)
+# (method, path) -> (what it does, the body it takes, what it gives, the statuses beside 200 and those of every path)
+_ALWAYS: Final = (400, 401, 405, 421)
+_BODY: Final = (413, 415)
 _ROUTES: Final[Mapping[tuple[str, str], tuple[str, type | None, str, tuple[int, ...]]]] = {
     ("POST", "/v1/chat/completions"): (
         "Answer a conversation, streamed or whole.",
