@@ -56,7 +56,7 @@ def read_directory(data: bytes) -> Directory:
             for entry in _entries(data, pointer.value, order, is_big=is_big)
         ]
     except (KeyError, struct.error) as error:
-        raise ValueError("no directory") from error
+        raise ValueError("it has no directory") from error
     values = {entry.tag: entry.value for entry in entries if entry.kind in _INTEGERS and entry.count == 1}
     orientation = values.get(_ORIENTATION, 1)
     return Directory(
@@ -86,6 +86,8 @@ def _are_honest(entries: Sequence[_Entry], size: int) -> bool:
 def _entries(data: bytes, at: int, order: str, *, is_big: bool) -> Iterator[_Entry]:
     """The entries of the directory at this offset; struct.error where it goes beyond the end."""
     head, entry, inline = ("Q", "HHQ8s", 8) if is_big else ("H", "HHL4s", 4)
+    if at > len(data):
+        raise struct.error("the directory stands beyond the end")
     count = struct.unpack_from(order + head, data, at)[0]
     at += struct.calcsize(order + head)
     size = count * struct.calcsize(order + entry)

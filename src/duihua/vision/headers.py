@@ -18,38 +18,35 @@ _MARKER: Final = re.compile(rb"\xff([^\x00\x01\xff\xd0-\xd8])")  # those that a 
 _FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _SCAN, _END, _APP1 = 0xDA, 0xD9, 0xE1
 _MOST_CHUNKS: Final = 1 << 16  # of a PNG or WebP: 8 KB each would be 512 MB
-_MOST_FILL: Final = (
-    1 << 16
-)  # bytes before the segments of a JPEG's header, or the first frame of a GIF, that say nothing
+_MOST_FILL: Final = 1 << 16  # bytes that say nothing, in a JPEG's header and before a GIF's first frame
 _MOST_COMMENT: Final = 1 << 20  # bytes of a GIF's comments
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A file's own word about its picture.
-
-    `flaw` says what would make a decoder work for nothing, or that the file has no end; "" where there is none.
-    """
+    """A file's own word about its picture."""
 
     width: int  # pixels, as they are stored: before the turn that EXIF asks for
     height: int
     orientation: int = 1  # 1 to 8, as EXIF counts them: what is to be turned after decoding; TIFF's decoder turns
     scans: int = 1  # how often the pixels are gone through
-    flaw: str = ""
 
 
 def read_header(data: bytes, kind: Kind, name: str = "") -> Header:
     """The header of a file of this kind.
 
     Raises:
-        InvalidImage: "truncated" where there is none that can be read.
+        InvalidImage: "truncated" where there is none that can be read, and where the file has something that would make
+            a decoder work for nothing.
     """
     try:
         header = _READERS[kind.name](data)
-    except (struct.error, IndexError, ValueError) as error:
-        raise refusal("truncated", f"the {kind.name} file ends or breaks in its header: save it again", name) from error
-    if header.width < 1 or header.height < 1:
-        raise refusal("truncated", f"the {kind.name} file says that it has no pixels: save it again", name)
+        if header.width < 1 or header.height < 1:
+            raise ValueError("its picture has no pixels")
+    except (struct.error, IndexError) as error:
+        raise refusal("truncated", f"the {kind.name} file ends in its header: send it whole", name) from error
+    except ValueError as error:
+        raise refusal("truncated", f"the {kind.name} file is damaged, {error}: save it again", name) from error
     return header
 
 
@@ -59,9 +56,9 @@ def _jpeg(data: bytes) -> Header:
     while (marker := _MARKER.search(data, at)) and (code := marker[1][0]) != _END:
         segments += 1
         if segments > _MOST_CHUNKS:
-            return Header(*size, flaw=f"it has more than {_MOST_CHUNKS:,} segments")
+            raise ValueError(f"it has more than {_MOST_CHUNKS:,} segments")
         if not scans and marker.start() - at > _MOST_FILL:
-            return Header(*size, flaw="nothing follows for long in its header")
+            raise ValueError("nothing follows for long in its header")
         (length,) = struct.unpack_from(">H", data, marker.end())
         at = marker.end() + max(2, length)
         segment = data[marker.end() + 2 : at]
@@ -87,14 +84,16 @@ def _png(data: bytes) -> Header:
     width, height = struct.unpack_from(">LL", data, 16)
     orientation, profiles = 1, 0
     for index, (name, content) in enumerate(_chunks(data, 8, ">L4s")):
-        profiles += name == b"iCCP"  # a decoder unpacks every one of them
-        if index == _MOST_CHUNKS or profiles > 1:
-            return Header(width, height, flaw=f"it has more than {_MOST_CHUNKS:,} chunks, or two colour profiles")
+        profiles += name == b"iCCP"
+        if profiles > 1:  # a decoder unpacks every one of them
+            raise ValueError("it has two colour profiles")
+        if index == _MOST_CHUNKS:
+            raise ValueError(f"it has more than {_MOST_CHUNKS:,} chunks")
         if name == b"eXIf":
             orientation = orientation_of(content)
         if name == b"IEND":
             return Header(width, height, orientation)
-    return Header(width, height, flaw="its end is missing")
+    raise ValueError("its end is missing")
 
 
 def _webp(data: bytes) -> Header:
@@ -110,7 +109,7 @@ def _webp(data: bytes) -> Header:
     orientation = 1
     for index, (name, content) in enumerate(_chunks(data, 12, "<4sL")):
         if index == _MOST_CHUNKS:
-            return Header(width, height, flaw=f"it has more than {_MOST_CHUNKS:,} chunks")
+            raise ValueError(f"it has more than {_MOST_CHUNKS:,} chunks")
         if name == b"EXIF":
             orientation = orientation_of(content)
     return Header(width, height, orientation)
@@ -125,7 +124,7 @@ def _gif(data: bytes) -> Header:
         if data[at] != ord("!"):
             at, fill = at + 1, fill + 1
             if fill > _MOST_FILL:
-                return Header(width, height, flaw="its first frame does not come")
+                raise ValueError("its first frame does not come")
             continue
         label, at = data[at + 1], at + 2
         start = at
@@ -134,7 +133,7 @@ def _gif(data: bytes) -> Header:
         at += 1
         comments += at - start if label == 0xFE else 0
         if comments > _MOST_COMMENT:
-            return Header(width, height, flaw=f"its comments have more than {_MOST_COMMENT:,} bytes")
+            raise ValueError(f"its comments have more than {_MOST_COMMENT:,} bytes")
     left, top, wide, high = struct.unpack_from("<HHHH", data, at + 1)
     return Header(max(width, left + wide), max(height, top + high))
 
@@ -148,8 +147,9 @@ def _bmp(data: bytes) -> Header:
 
 def _tiff(data: bytes) -> Header:
     directory = read_directory(data)
-    flaw = "" if directory.is_honest else "its directory claims more than the file holds"
-    return Header(directory.width, directory.height, flaw=flaw)
+    if not directory.is_honest:
+        raise ValueError("its directory claims more than the file holds")
+    return Header(directory.width, directory.height)
 
 
 _READERS: Final[dict[str, Callable[[bytes], Header]]] = {

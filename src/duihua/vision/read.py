@@ -6,19 +6,17 @@ must not name files of this machine.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import os
 import re
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote_to_bytes
 
 from duihua.image import Image
 from duihua.vision.bounds import Bounds, check_bytes, check_size
+from duihua.vision.data_url import file_of
 from duihua.vision.headers import Header, read_header
-from duihua.vision.kinds import KINDS, Kind, kind_of
+from duihua.vision.kinds import Kind, kind_of
 from duihua.vision.refusal import refusal
 
 if TYPE_CHECKING:
@@ -26,8 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["read_bytes", "read_data_url", "read_file", "read_image", "read_pixels"]
 
-_MEDIA_TYPES: Final = frozenset(kind.media_type for kind in KINDS) | {"image/jpg"}  # so it is often written
-_BLANK: Final = re.compile(rb"[ \t\r\n]+")
 _WORK: Final = 16  # times that the most pixels a picture may have may be gone through
 _MOST_SCANS: Final = 1000  # of a JPEG; a progressive one has about ten
 
@@ -69,7 +65,7 @@ def read_bytes(data: bytes, *, bounds: Bounds = Bounds(), name: str = "") -> Ima
     kind = kind_of(data, name)
     header = read_header(data, kind, name)
     check_size(header.width, header.height, bounds, name)
-    _check_work(header, kind, bounds, name)
+    _check_work(header, bounds, name)
     width, height = _decoded_size(data, kind, bounds, name)
     if header.orientation >= 5:  # a quarter turn
         width, height = height, width
@@ -103,23 +99,10 @@ def read_file(path: str | os.PathLike[str], *, bounds: Bounds = Bounds(), name: 
 def read_data_url(url: str, *, bounds: Bounds = Bounds(), name: str = "") -> Image:
     """A picture from a data URL (RFC 2397), in Base64 or percent-encoded.
 
-    Its media type must be one of those that are taken; which of them the file is, its bytes say.
-
     Raises:
-        InvalidImage: "url" where it is not well formed, "kind" where its media type is another; else as `read_bytes`.
+        InvalidImage: as `file_of` and `read_bytes`.
     """
-    head, comma, body = url.partition(",")
-    if head[:5].lower() != "data:" or not comma:
-        raise refusal("url", 'this is no data URL: write "data:image/png;base64,..."', name)
-    media_type, *parameters = head[5:].lower().split(";")
-    if media_type.strip() not in _MEDIA_TYPES:
-        listed = ", ".join(sorted(_MEDIA_TYPES))
-        raise refusal("kind", f"the data URL's media type is {media_type[:80]!r} and must be one of {listed}", name)
-    # Base64 has four letters for three bytes; in percent-encoding a byte has three at most.
-    is_base64 = bool(parameters) and parameters[-1].strip() == "base64"
-    if len(body) > (bounds.max_bytes * 2 if is_base64 else bounds.max_bytes * 3):
-        check_bytes(len(body), bounds, name)
-    return read_bytes(_from_base64(body, name) if is_base64 else unquote_to_bytes(body), bounds=bounds, name=name)
+    return read_bytes(file_of(url, bounds=bounds, name=name), bounds=bounds, name=name)
 
 
 def read_pixels(picture: Pillow, *, bounds: Bounds = Bounds(), name: str = "") -> Image:
@@ -139,10 +122,8 @@ def read_pixels(picture: Pillow, *, bounds: Bounds = Bounds(), name: str = "") -
     return read_bytes(encode_png(picture), bounds=bounds, name=name)
 
 
-def _check_work(header: Header, kind: Kind, bounds: Bounds, name: str) -> None:
-    """Refuse files that make a decoder work out of all proportion."""
-    if header.flaw:
-        raise refusal("truncated", f"the {kind.name} file is damaged: {header.flaw}", name)
+def _check_work(header: Header, bounds: Bounds, name: str) -> None:
+    """Refuse a file whose pixels are gone through too often."""
     if header.scans > _MOST_SCANS or header.scans * header.width * header.height > _WORK * bounds.max_pixels:
         raise refusal(
             "time",
@@ -158,13 +139,6 @@ def _decoded_size(data: bytes, kind: Kind, bounds: Bounds, name: str) -> tuple[i
     picture = load(data, kind, name)
     check_size(picture.width, picture.height, bounds, name)
     return picture.width, picture.height
-
-
-def _from_base64(body: str, name: str) -> bytes:
-    try:
-        return base64.b64decode(_BLANK.sub(b"", body.encode("ascii")), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise refusal("url", "the data URL's Base64 is not well formed: encode the file again", name) from error
 
 
 def _without_waiting(path: str, flags: int) -> int:
