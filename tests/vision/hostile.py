@@ -31,8 +31,8 @@ def _jpeg_of(width: int, height: int) -> bytes:
     return _JPEG[: at.end()] + struct.pack(">HH", height, width) + _JPEG[at.end() + 4 :]
 
 
-def _scans(count: int) -> bytes:
-    jpeg = encoded(Pillow.new("RGB", (2000, 2000)), "JPEG", progressive=True)
+def _scans(count: int, side: int = 2000) -> bytes:
+    jpeg = encoded(Pillow.new("RGB", (side, side)), "JPEG", progressive=True)
     last = jpeg.rindex(b"\xff\xda")
     return jpeg[:-2] + jpeg[last:-2] * count + jpeg[-2:]
 
@@ -93,7 +93,8 @@ FILES: dict[str, tuple[bytes, str]] = {
     "bmp of 30000 x -30000": (_bmp_header(30_000, -30_000), "pixels"),
     "bmp of two billion": (_bmp_header(0x7FFFFFFF, -0x80000000), "side"),
     "tiff of 30000 x 30000": (tiff((256, 4, 1, 30_000), (257, 4, 1, 30_000)), "pixels"),
-    "scans without end": (_scans(400), "time"),
+    "jpeg gone through 400 times": (_scans(400), "time"),
+    "small jpeg gone through 1100 times": (_scans(1100, 8), "time"),
     # what is broken, or lies
     "png without pixels": (png_header(8, 8), "truncated"),
     "png of nothing": (png_header(0, 8), "truncated"),

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from duihua.errors import InvalidImage
 from duihua.vision.address import Place, Reach, is_public, place_of
 
-PUBLIC = ["8.8.8.8", "1.1.1.1", "172.15.0.1", "172.32.0.1", "192.0.1.1", "2606:4700::1", "2a00:1450::1"]
+A_RESOLVER = "8.8.8.8"
+PUBLIC = [A_RESOLVER, "1.1.1.1", "172.15.0.1", "172.32.0.1", "192.0.1.1", "2606:4700::1", "2a00:1450::1"]
 PUBLIC_INSIDE = ["::ffff:8.8.8.8", "64:ff9b::808:808", "2002:808:808::1"]
 PRIVATE = {
     "this machine": ["127.0.0.1", "127.255.0.9", "0.0.0.0", "0.1.2.3", "::1", "::"],
@@ -58,7 +59,7 @@ def test_a_network_may_be_opened_and_no_other_with_it() -> None:
         ("https://example.org.:443/", Place("https", "example.org", 443, "/", None)),
         ("http://bücher.example/图?图", Place("http", "xn--bcher-kva.example", 80, "/%E5%9B%BE?%E5%9B%BE", None)),
         ("http://对话.example", Place("http", "xn--cet872i.example", 80, "/", None)),
-        ("http://8.8.8.8:81/a", Place("http", "8.8.8.8", 81, "/a", ip_address("8.8.8.8"))),
+        (f"http://{A_RESOLVER}:81/a", Place("http", A_RESOLVER, 81, "/a", ip_address(A_RESOLVER))),
         ("http://[2606:4700::1]/a", Place("http", "2606:4700::1", 80, "/a", ip_address("2606:4700::1"))),
         ("http://a_b.example/%00?%zz", Place("http", "a_b.example", 80, "/%00?%zz", None)),
         ("http://example.org/it's/{a}|b", Place("http", "example.org", 80, "/it's/%7Ba%7D%7Cb", None)),

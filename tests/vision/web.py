@@ -17,6 +17,8 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 ANYWHERE = Reach(networks=LOOPBACK, ports=None)
 HOST = "pictures.test"
+NO_LENGTH = b"HTTP/1.1 200 OK\r\n\r\n"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 class Site:
@@ -71,6 +73,56 @@ def reply(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
 
 def redirect(to: str, status: str = "302 Found") -> bytes:
     return reply(b"", f"Location: {to}", status=status)
+
+
+# Servers that keep a client waiting, or fill it
+
+
+async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while True:
+        writer.write(bytes(10_000))
+        await writer.drain()
+
+
+async def endless_body(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(NO_LENGTH)
+    await endless(reader, writer)
+
+
+async def endless_chunks(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(CHUNKED)
+    while True:
+        writer.write(b"400\r\n" + bytes(1024) + b"\r\n")
+        await writer.drain()
+
+
+async def silence(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read()
+    raise ConnectionError
+
+
+async def silence_in_the_body(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(NO_LENGTH + b"a")
+    await silence(reader, writer)
+
+
+async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A byte at a time, each soon enough to keep any patience for a single read."""
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+    for _ in range(1_000_000):
+        writer.write(b"a")
+        await writer.drain()
+        await asyncio.sleep(0.005)
+
+
+async def endless_promises(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while True:
+        writer.write(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 100)
+        await writer.drain()
+        await asyncio.sleep(0)
+
+
+# Names and certificates
 
 
 class Names:

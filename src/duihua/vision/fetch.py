@@ -9,12 +9,11 @@ the connection from us.
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from ipaddress import ip_address
-from typing import Final, cast
+from typing import Final
 from urllib.parse import unquote, urljoin
 
 import httpcore2
@@ -22,14 +21,12 @@ import httpcore2
 from duihua.image import Image
 from duihua.vision.address import Address, Place, Reach, place_of
 from duihua.vision.bounds import Bounds, check_bytes
+from duihua.vision.door import Door, Resolve, resolve_host
 from duihua.vision.known import KnownImages
 from duihua.vision.read import read_bytes
 from duihua.vision.refusal import refusal
 
-__all__ = ["Fetcher", "Resolve", "resolve_host"]
-
-Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
-"""A host and a port to the host's addresses, as text; OSError where it has none."""
+__all__ = ["Fetcher"]
 
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _HEADERS: Final = (
@@ -38,14 +35,7 @@ _HEADERS: Final = (
     ("Accept-Encoding", "identity"),  # so that the bytes that are counted are all there are
     ("Connection", "close"),
 )
-_ADDRESSES: Final = 3  # of a host that are tried
 _FAILURES: Final = (OSError, httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.TimeoutException, ssl.SSLError)
-
-
-async def resolve_host(host: str, port: int) -> Sequence[str]:
-    """The addresses that the system's resolver gives for a host, the best first."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(where[0]) for *_, where in found))
 
 
 class Fetcher:
@@ -115,7 +105,7 @@ class Fetcher:
     async def _ask(self, place: Place, name: str) -> bytes | str:
         """What is at a place: a file, or (as text) the URL that it leads on to."""
         self._reach.check(place, name)
-        door = _Door(await self._addresses(place, name), self._bounds.seconds)
+        door = Door(await self._addresses(place, name), self._bounds.seconds)
         scheme, host = place.scheme.encode(), place.host.encode()
         origin = httpcore2.Origin(scheme, host, place.port)
         url = httpcore2.URL(scheme=scheme, host=host, port=place.port, target=place.target.encode())
@@ -162,43 +152,6 @@ class Fetcher:
     @cached_property
     def _ssl_context(self) -> ssl.SSLContext:
         return self._given_context or httpcore2.default_ssl_context()
-
-
-class _Door(httpcore2.AsyncNetworkBackend):
-    """Connects to addresses that were checked, whatever the host is called; the first that answers is taken."""
-
-    def __init__(self, addresses: Sequence[Address], seconds: float) -> None:
-        self._addresses = addresses[:_ADDRESSES]
-        self._seconds = seconds / len(self._addresses)  # for each
-        self._opened: httpcore2.AsyncNetworkStream | None = None
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ARG002, ASYNC109  the seam's
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
-    ) -> httpcore2.AsyncNetworkStream:
-        """A connection to one of the addresses; the last one's failure where none answers."""
-        backend = cast(
-            "httpcore2.AsyncNetworkBackend", httpcore2.AnyIOBackend()
-        )  # or a stand-in, where anyio is missing
-        failure: Exception = httpcore2.ConnectError(f"{host} has no address")
-        for address in self._addresses:
-            try:
-                stream = await backend.connect_tcp(str(address), port, self._seconds, local_address, socket_options)
-            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
-                failure = error
-            else:
-                self._opened = stream
-                return stream
-        raise failure
-
-    async def close(self) -> None:
-        """Close what was opened: a handshake that is cancelled leaves it open."""
-        if self._opened is not None:
-            await self._opened.aclose()
 
 
 def _joined(url: str, location: str, name: str) -> str:
