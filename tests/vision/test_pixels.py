@@ -112,7 +112,7 @@ def transparent() -> dict[str, bytes]:
     }
 
 
-@pytest.mark.filterwarnings("default:Palette images with Transparency:UserWarning")
+@pytest.mark.filterwarnings("ignore:Palette images with Transparency:UserWarning")
 @pytest.mark.parametrize("name", transparent())
 def test_what_is_transparent_is_laid_on_white(name: str) -> None:
     decoded = pixels(transparent()[name])
