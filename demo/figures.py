@@ -33,6 +33,7 @@ class Figure:
     count: int
     english: float  # share
     chinese: float
+    to_reach: float | None = None  # by `at_least`
 
     @property
     def at_least(self) -> float:
@@ -42,24 +43,32 @@ class Figure:
     @property
     def reached(self) -> bool | None:
         """Whether the bound is reached; None where there is none."""
-        bound = TO_REACH.get(self.skill)
-        return None if bound is None else self.at_least >= bound
+        return None if self.to_reach is None else self.at_least >= self.to_reach
 
 
-def figures(held: Sequence[Held]) -> list[Figure]:
-    """One for each skill followed by one for each of its exams."""
+def figures(
+    held: Sequence[Held], to_reach: Mapping[str, float] = TO_REACH, others: Sequence[str] = _OTHERS
+) -> list[Figure]:
+    """One for each skill followed by one for each of its exams.
+
+    Args:
+        held: conversations of any skills.
+        to_reach: skills and the lower bounds they are to reach.
+        others: skills that are only reported.
+    """
     found: list[Figure] = []
-    for skill in (*TO_REACH, *_OTHERS):
+    for skill in (*to_reach, *others):
         of_skill = [one for one in held if one.case.skill == skill]
         exams = list(dict.fromkeys(one.case.exam for one in of_skill if one.case.exam))
-        found += [_figure(skill, "", of_skill)] if of_skill else []
-        found += [_figure(skill, exam, [one for one in of_skill if one.case.exam == exam]) for exam in exams]
+        bound = to_reach.get(skill)
+        found += [_figure(skill, "", of_skill, bound)] if of_skill else []
+        found += [_figure(skill, exam, [one for one in of_skill if one.case.exam == exam], bound) for exam in exams]
     return found
 
 
-def _figure(skill: str, exam: str, held: Sequence[Held]) -> Figure:
-    shares = [_share([one for one in held if one.case.lang == lang]) for lang in ("en", "zh")]
-    return Figure(skill, exam, sum(one.right for one in held), len(held), *shares)
+def _figure(skill: str, exam: str, held: Sequence[Held], bound: float | None) -> Figure:
+    english, chinese = (_share([one for one in held if one.case.lang == lang]) for lang in ("en", "zh"))
+    return Figure(skill, exam, sum(one.right for one in held), len(held), english, chinese, bound)
 
 
 def _share(held: Sequence[Held]) -> float:
@@ -75,7 +84,7 @@ def table(taken: Mapping[str, Sequence[Figure]]) -> str:
 
 def _row(same: Sequence[Figure]) -> str:
     first = same[0]
-    bound = TO_REACH.get(first.skill)
+    bound = first.to_reach
     missed = any(figure.reached is False for figure in same)
     wanted = "" if bound is None or first.exam else f"{bound:.0%}{' (missed)' if missed else ''}"
     name = f"{first.exam}" if first.exam else f"**{first.skill}**"

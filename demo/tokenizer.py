@@ -5,7 +5,7 @@ so that a name has one spelling wherever it stands: copying it is copying its id
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,7 +39,7 @@ STOPS: Final = (END, USER, OBSERVATION)
 _PIECES: Final = r"\p{N}|\p{Han}|[\p{L}\p{M}&&[^\p{Han}]]+| +|\s|[^\s\p{L}\p{M}\p{N}]"
 
 
-def train_tokenizer(texts: Iterable[str]) -> Tokenizer:
+def train_tokenizer(texts: Iterable[str], specials: Sequence[str] = SPECIALS) -> Tokenizer:
     """A tokenizer of `VOCAB_SIZE` ids, its control tokens last, as GLM-4 has them."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -50,12 +50,12 @@ def train_tokenizer(texts: Iterable[str]) -> Tokenizer:
     )
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=VOCAB_SIZE - len(SPECIALS),
+        vocab_size=VOCAB_SIZE - len(specials),
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    tokenizer.add_special_tokens([AddedToken(s, special=True, normalized=False) for s in SPECIALS])
+    tokenizer.add_special_tokens([AddedToken(s, special=True, normalized=False) for s in specials])
     return tokenizer
 
 
@@ -67,12 +67,13 @@ def id_of(tokenizer: Tokenizer, literal: str) -> int:
     return found
 
 
-def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
+def save_tokenizer(tokenizer: Tokenizer, folder: Path, window: int = WINDOW) -> None:
     """Write tokenizer.json and tokenizer_config.json, to be loaded without remote code."""
     tokenizer.save(str(folder / "tokenizer.json"))
+    specials = {at: token.content for at, token in sorted(tokenizer.get_added_tokens_decoder().items())}
     config: dict[str, Any] = {
         "added_tokens_decoder": {
-            str(tokenizer.token_to_id(text)): {
+            str(at): {
                 "content": text,
                 "lstrip": False,
                 "normalized": False,
@@ -80,13 +81,13 @@ def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
                 "single_word": False,
                 "special": True,
             }
-            for text in SPECIALS
+            for at, text in specials.items()
         },
-        "additional_special_tokens": [s for s in SPECIALS if s != END],
+        "additional_special_tokens": [text for text in specials.values() if text != END],
         "clean_up_tokenization_spaces": False,
         "eos_token": END,
         "model_input_names": ["input_ids", "attention_mask"],
-        "model_max_length": WINDOW,
+        "model_max_length": window,
         "pad_token": END,
         "padding_side": "left",
         "tokenizer_class": "PreTrainedTokenizerFast",

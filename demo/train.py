@@ -15,9 +15,9 @@ from demo.corpus import Bucket
 from demo.muon import Muon
 from demo.tokenizer import END, STOPS, VOCAB_SIZE, WINDOW, id_of
 
-_BETAS: Final = (0.9, 0.95)
-_UNLEARNT: Final = -100
-_EVERY: Final = 20  # steps between looks at the clock and at what has been written
+BETAS: Final = (0.9, 0.95)
+UNLEARNT: Final = -100
+EVERY: Final = 20  # steps between looks at the clock and at what has been written
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +76,7 @@ def train(
     torch.set_float32_matmul_precision("high")
     net = cast("Any", model).to(device).train()
     if settings.compiled:
-        _allow_recompiles(64)  # one per width and layer
+        allow_recompiles(64)  # one per width and layer
         for layer in net.model.layers:
             layer.compile(dynamic=False)
     batches = _Batches(corpus, settings, device)
@@ -84,13 +84,13 @@ def train(
     optimizers = _optimizers(learning, settings)
     started, spent, step = time.monotonic(), 0.0, 0
     while (progress := max(step / settings.steps, spent / settings.limit_s)) < 1:
-        if step % _EVERY == 0:
+        if step % EVERY == 0:
             batches.add(more())
         for group in (group for optimizer in optimizers for group in optimizer.param_groups):
-            group["lr"] = group["peak"] * _schedule(step, progress, settings)
+            group["lr"] = group["peak"] * schedule(step, progress, settings)
         loss = _loss(net, *batches.draw(), device)
         loss.backward()
-        spent = _share(learning, spent, time.monotonic() - started if step % _EVERY == 0 else None)
+        spent = _share(learning, spent, time.monotonic() - started if step % EVERY == 0 else None)
         norm = nn.utils.clip_grad_norm_(learning, 1.0)
         for optimizer in optimizers:
             optimizer.step()
@@ -111,8 +111,8 @@ def _loss(net: Any, ids: Tensor, learnt: Tensor, device: str) -> Tensor:
     """The mean loss of the learnt places of ids (rows, width); nothing here makes the CPU wait for the GPU."""
     with torch.autocast(device, dtype=torch.bfloat16):
         logits = net.lm_head(net.model(ids, use_cache=False).last_hidden_state[:, :-1])
-    wanted = ids[:, 1:].masked_fill(~learnt[:, 1:], _UNLEARNT)
-    return nn.functional.cross_entropy(logits.flatten(0, 1).float(), wanted.flatten(), ignore_index=_UNLEARNT)
+    wanted = ids[:, 1:].masked_fill(~learnt[:, 1:], UNLEARNT)
+    return nn.functional.cross_entropy(logits.flatten(0, 1).float(), wanted.flatten(), ignore_index=UNLEARNT)
 
 
 def _share(learning: Sequence[nn.Parameter], spent: float, clock: float | None) -> float:
@@ -128,7 +128,7 @@ def _share(learning: Sequence[nn.Parameter], spent: float, clock: float | None) 
     return spent if clock is None else seconds.item()
 
 
-def _allow_recompiles(limit: int) -> None:
+def allow_recompiles(limit: int) -> None:
     """Raise torch.compile's limit wherever this version of torch keeps it."""
     places: tuple[Any, ...] = (torch.compiler.config, cast("Any", torch)._dynamo.config)
     for config in places:
@@ -136,7 +136,7 @@ def _allow_recompiles(limit: int) -> None:
             config.recompile_limit = limit
 
 
-def _schedule(step: int, progress: float, settings: TrainSettings) -> float:
+def schedule(step: int, progress: float, settings: TrainSettings) -> float:
     """Linear warm-up, then cosine down to a fiftieth."""
     warm = min(1.0, (step + 1) / settings.warmup)
     return warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
@@ -150,7 +150,7 @@ def _optimizers(learning: Sequence[nn.Parameter], settings: TrainSettings) -> li
         {"params": [p for p in rest if p.ndim >= 2], "weight_decay": settings.weight_decay, "peak": settings.peak_rate},
         {"params": [p for p in rest if p.ndim < 2], "weight_decay": 0.0, "peak": settings.peak_rate},
     ]
-    found: list[torch.optim.Optimizer] = [torch.optim.AdamW(groups, betas=_BETAS, fused=True)]
+    found: list[torch.optim.Optimizer] = [torch.optim.AdamW(groups, betas=BETAS, fused=True)]
     if layers:
         found.append(Muon([{"params": layers, "weight_decay": settings.weight_decay, "peak": settings.muon_rate}]))
     return found
