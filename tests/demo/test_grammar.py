@@ -13,6 +13,7 @@ GIVEN = {
     "old", "c", "n1", "counted", "word1", "spelled", "first", "final", "left", "right", "solution", "answer", "name",
     "thing", "a_thing",
 }  # fmt: skip
+PICTURED = ("see.", "sight.")  # sections about pictures: their slots are filled from what is in one
 
 
 def lines_of(lang: Lang) -> list[tuple[str, str]]:
@@ -26,7 +27,8 @@ def test_both_languages_have_the_same_topics():
 
 @pytest.mark.parametrize("lang", LANGS)
 def test_every_slot_can_be_filled(lang: Lang):
-    slots = {slot for _, line in lines_of(lang) for slot in SLOT.findall(line)}
+    lines = [line for name, line in lines_of(lang) if not name.startswith(PICTURED)]
+    slots = {slot for line in lines for slot in SLOT.findall(line)}
     for slot in slots - GIVEN:
         assert draw(slot, Random(1), lang)
 
