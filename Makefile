@@ -41,10 +41,12 @@ fix: $(VENV)/.dev ## Mend layout and what lint can mend
 bench: $(VENV)/.dev ## Measure the budgets, about ten minutes
 	@for program in cli prompt transformers_engine; do $(BIN)/python benchmarks/$$program.py || exit 1; done
 
-demo: $(VENV)/.dev ## Train the bundled model and its adapter again, into build/ (needs a GPU; ARGS=... for the recipe)
+demo: $(VENV)/.dev ## Train the bundled models and the adapter again, into build/ (needs a GPU; ARGS=... for the recipe)
 	$(BIN)/python -m demo --out build $(ARGS)
 	$(BIN)/python -m demo.evaluate build/demo --dtype float32 bfloat16
 	$(BIN)/python -m demo.evaluate build/demo --adapter build/demo-pirate --dtype float32 bfloat16
+	$(BIN)/python -m demo.vision --out build/demo-vision
+	$(BIN)/python -m demo.vision.evaluate build/demo-vision --dtype float32 bfloat16
 
 clean: ## Remove the environment and every cache
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist

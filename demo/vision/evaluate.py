@@ -1,0 +1,86 @@
+"""The figures of demo-vision: `python -m demo.vision.evaluate DIR [--quick] [--dtype float32 bfloat16] [--greedy]`."""
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+from typing import Final
+
+import torch
+
+from demo.evaluate import COUNT, QUICK, failures
+from demo.examine import evenly, shortest
+from demo.exams.case import Case, Held
+from demo.figures import Figure, figures, table
+from demo.vision.card import card
+from demo.vision.exams import OTHERS, TO_REACH, ShownStep, write_cases
+from demo.vision.questions import seen
+from demo.vision.talker import Talker
+
+_SEED: Final = 7
+
+
+def cases_of(count: int, *, quick: bool = False) -> list[Case]:
+    """`count` conversations of every skill in each language; quick: the two shortest of that many of every exam."""
+    cases = write_cases(Random(_SEED), count)
+    return shortest(cases, 2) if quick else evenly(cases, count)
+
+
+def figures_of(held: Sequence[Held]) -> list[Figure]:
+    """One for each skill followed by one for each of its exams."""
+    return figures(held, TO_REACH, OTHERS)
+
+
+def failures_of(held: Sequence[Held]) -> list[dict[str, object]]:
+    """The conversations that went wrong, with what was in their pictures, to be read."""
+    wrong = [one for one in held if not one.right]
+    return [row | {"pictures": _pictured(one)} for one, row in zip(wrong, failures(wrong), strict=True)]
+
+
+def _pictured(held: Held) -> list[str]:
+    steps = (step for step in held.case.steps if isinstance(step, ShownStep))
+    return [seen(picture, held.case.lang) for step in steps for picture in step.pictures]
+
+
+def main() -> None:
+    """Print the table."""
+    args = _arguments()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    taken: dict[str, list[Figure]] = {}
+    for dtype in args.dtype:
+        started = time.monotonic()
+        torch.manual_seed(_SEED)
+        talker = Talker(args.folder, device, dtype=getattr(torch, dtype), greedy=args.greedy)
+        held = talker.hold(cases_of(QUICK if args.quick else args.count, quick=args.quick))
+        taken[dtype] = figures_of(held)
+        print(f"{len(held)} conversations, {dtype}, {time.monotonic() - started:.0f} s", flush=True)
+        if args.failures:
+            rows = [json.dumps(row, ensure_ascii=False) for row in failures_of(held)]
+            args.failures.with_suffix(f".{dtype}.jsonl").write_text("\n".join(rows), encoding="utf-8")
+    print(table(taken))
+    if args.publish:
+        how = f"{args.count} conversations of a skill in each language, temperature 0.6, top_p 0.8, plain transformers"
+        (args.folder / "README.md").write_text(card(table(taken), how), encoding="utf-8")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--count", type=int, default=COUNT, help="conversations of a skill in each language")
+    parser.add_argument("--quick", action="store_true", help="few and short conversations, for a CPU")
+    parser.add_argument("--dtype", nargs="+", choices=("float32", "bfloat16"), default=["float32"])
+    parser.add_argument("--greedy", action="store_true")
+    parser.add_argument("--failures", type=Path, help="write wrong conversations here, JSON lines")
+    parser.add_argument("--publish", action="store_true", help="write the figures into the card")
+    args = parser.parse_args()
+    if args.publish and (args.quick or args.greedy):
+        parser.error(
+            "--publish needs the full figures by the checkpoint's own sampling: leave --quick and --greedy out"
+        )
+    return args
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""Dialogues: pictures where their places are, nothing of the exams' material in them."""
+
+import re
+from collections import Counter
+from random import Random
+
+from demo.turns import Turn
+from demo.vision.exams import ShownStep, write_cases
+from demo.vision.picture import DIGITS, SHAPES, Kind
+from demo.vision.plots import PLACE, Shown, write_dialogue
+from demo.vision.words import said
+
+from drawn import dialogues
+
+COUNT = 900
+
+
+def turns() -> list[Turn]:
+    return [turn for dialogue in dialogues(COUNT) for turn in dialogue.turns]
+
+
+def plain_text(line: str) -> str:
+    return re.sub(r"\s+", " ", line.replace(PLACE, "").casefold()).strip(" .!?。！？~,，")
+
+
+def test_a_dialogue_is_a_function_of_its_seed():
+    assert write_dialogue(Random("a")) == write_dialogue(Random("a"))
+
+
+def test_every_picture_has_its_place():
+    for turn in turns():
+        pictures = turn.pictures if isinstance(turn, Shown) else ()
+        assert turn.user.count(PLACE) == len(pictures)
+        assert PLACE not in turn.answer
+
+
+def test_no_turn_is_empty_and_no_slot_is_left_open():
+    for turn in turns():
+        assert turn.user.strip()
+        assert turn.answer.strip()
+        assert not re.search(r"\{\w+\}", turn.answer), turn
+
+
+def test_no_held_out_pair_is_shown_or_named():
+    for turn in turns():
+        assert not any(kind.held for p in (turn.pictures if isinstance(turn, Shown) else ()) for kind in p.kinds)
+        shapes, colours = said(turn.answer, "shape", "en"), said(turn.answer, "colour", "en")
+        if len(shapes) == len(colours) == 1:
+            assert not Kind(*shapes, *colours).held, turn
+
+
+def test_dialogues_show_none_one_and_several_pictures_in_one_turn_or_in_many():
+    shown = [[len(t.pictures) for t in d.turns if isinstance(t, Shown) and t.pictures] for d in dialogues(COUNT)]
+    numbers = Counter(sum(each) for each in shown)
+    assert all(numbers[count] > 0.02 * COUNT for count in range(5))
+    assert sum(max(each, default=0) == 2 for each in shown) > 0.1 * COUNT
+    assert any(len(each) > 3 for each in shown)
+
+
+def test_every_shape_and_digit_is_shown():
+    shown = {kind.shape for t in turns() if isinstance(t, Shown) for p in t.pictures for kind in p.kinds}
+    assert shown == {*SHAPES, *DIGITS}
+
+
+def test_no_line_that_is_judged_is_typed_in_training():
+    typed = {plain_text(turn.user) for turn in turns()}
+    cases = write_cases(Random(1), 12)
+    judged = [step.user for case in cases for step in case.steps if isinstance(step, ShownStep) and step.check]
+    assert len(judged) > 300
+    assert not typed & {plain_text(line) for line in judged}
