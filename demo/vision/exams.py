@@ -44,7 +44,8 @@ EARLIER: Final = "answers about an earlier picture"
 BLIND: Final = "says that there is none"
 # Skill -> the lower bound to reach; the others are only reported.
 TO_REACH: Final = {NAMES: 0.95, COUNTS: 0.90, PLACES: 0.85, COMPARES: 0.85, EARLIER: 0.90, BLIND: 0.95}
-OTHERS: Final = ("reads a digit", "says which is bigger", "greets and says what it is")
+TRAINED: Final = "names pairs of training"  # beside NAMES: what holding pairs out costs
+OTHERS: Final = (TRAINED, "reads a digit", "says which is bigger", "greets and says what it is")
 
 Make = Callable[..., Picture]
 
@@ -59,8 +60,8 @@ _OF_ONE: Final[Sequence[tuple[str, str, Make, Ask]]] = (
     (PLACES, "is it there", pair, where_is),
     (PLACES, "where is it", pair, where_at),
     (PLACES, "what is there", pair, where_what),
-    (OTHERS[0], "", partial(alone, digit=True), digit),
-    (OTHERS[1], "", sized, size),
+    (OTHERS[1], "", partial(alone, digit=True), digit),
+    (OTHERS[2], "", sized, size),
 )
 _OF_TWO: Final = {
     "same shape": same_shape,
@@ -98,6 +99,7 @@ def _write(rng: Random, lang: Lang) -> list[Case]:
     asker = Asker(rng, lang, held=True)
     return [
         *(_of_one(asker, *exam) for exam in _OF_ONE),
+        _of_training(asker),
         *(_of_two(asker, exam, ask) for exam, ask in _OF_TWO.items()),
         _after_talk(asker),
         _before_others(asker),
@@ -124,6 +126,11 @@ def _of_one(asker: Asker, skill: str, exam: str, make: Make, ask: Ask) -> Case:
         found = ask(asker, picture)
         if found is not None and found.reply != "see.count.none":
             return _case(skill, exam, asker.lang, [_step(asker, found, picture)])
+
+
+def _of_training(asker: Asker) -> Case:
+    picture = alone(asker.rng)
+    return _case(TRAINED, "", asker.lang, [_step(asker, look(asker, picture), picture)])
 
 
 def _of_two(asker: Asker, exam: str, ask: Callable[[Asker, Picture, Picture], Question | None]) -> Case:
@@ -172,4 +179,4 @@ def _one_too_many(asker: Asker) -> Case:
 def _manners(asker: Asker, topic: str, exam: str) -> Case:
     topics = ("sight.intro", "sight.kind") if topic in ("intro", "kind") else (f"sight.{topic}",)
     line = Scene(asker.rng, asker.lang, held=True).line(topic)
-    return _case(OTHERS[2], exam, asker.lang, [Step(line, says(asker.lang, *topics))])
+    return _case(OTHERS[3], exam, asker.lang, [Step(line, says(asker.lang, *topics))])

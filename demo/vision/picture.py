@@ -41,7 +41,7 @@ class Kind:
 
     @property
     def held(self) -> bool:
-        """Whether training never sees this shape in this colour: two of the nine colours of every shape."""
+        """Whether no picture of training shows this shape in this colour: two of the nine colours of every shape."""
         return (COLOURS.index(self.colour) + 2 * (*SHAPES, *DIGITS).index(self.shape)) % len(COLOURS) in (1, 5)
 
 

@@ -8,7 +8,20 @@ from typing import Final
 from demo.grammar import Lang
 from demo.scene import Scene
 from demo.turns import Dialogue, Turn
-from demo.vision.picture import MOST, Kind, Picture, alike, alone, arranged, draw_kind, mixed, pair, sized
+from demo.vision.picture import (
+    COLOURS,
+    MOST,
+    SHAPES,
+    Kind,
+    Picture,
+    alike,
+    alone,
+    arranged,
+    draw_kind,
+    mixed,
+    pair,
+    sized,
+)
 from demo.vision.questions import Asker, Question, ago, ask_one, compare, of_nth
 from demo.vision.words import NTH
 
@@ -78,8 +91,12 @@ class Talk:
 
 
 def worded(scene: Scene, question: Question) -> tuple[str, str]:
-    """The question as typed, and an answer."""
-    scene.slots = dict(question.slots)
+    """The question as typed, and an answer.
+
+    What the answer may wish for is any pair, held out of the pictures or not: words alone are to forbid none.
+    """
+    wish = Kind(scene.rng.choice(SHAPES), scene.rng.choice(COLOURS))
+    scene.slots = {**Asker(scene.rng, scene.lang).named(wish, "wish"), **question.slots}
     return scene.line(question.topic), scene.answer(question.reply)
 
 

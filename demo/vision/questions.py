@@ -82,12 +82,16 @@ def seen(picture: Picture, lang: Lang) -> str:
 
 def look(asker: Asker, picture: Picture) -> Question:
     """What is it, all in all?"""
-    slots = asker.slots(a_seen=seen(picture, asker.lang), many=how_many(len(picture.things), asker.lang))
-    several = len(set(picture.kinds)) > 1 and len(picture.things) > 2
-    true = dict(kind_truth(*picture.kinds))
-    if len(picture.things) > 1 and not several and len(set(picture.kinds)) == 1:
-        true |= truth(count=str(len(picture.things)))
-    return Question("see.look", "see.look.many" if several else "see.look", true, slots)
+    kinds, lang = picture.kinds, asker.lang
+    slots = asker.slots(a_seen=seen(picture, lang), many=how_many(len(kinds), lang))
+    if len(kinds) == 1 and kinds[0].shape not in DIGITS and asker.rng.random() < 0.25:
+        slots |= asker.slots(shape=(words := shape_of(kinds[0], lang)), a_shape=one_of(words, lang))
+        slots |= asker.slots(hue=colour_of(kinds[0].colour, lang))
+        return Question("see.look", "see.look.turned", kind_truth(*kinds), slots)
+    if len(set(kinds)) > 1 and len(kinds) > 2:
+        return Question("see.look", "see.look.many", kind_truth(*kinds), slots)
+    several = truth(count=str(len(kinds))) if len(set(kinds)) < len(kinds) else {}
+    return Question("see.look", "see.look", {**kind_truth(*kinds), **several}, slots)
 
 
 def hue(asker: Asker, picture: Picture) -> Question | None:

@@ -8,7 +8,7 @@ from demo.evaluate import COUNT
 from demo.exams.case import Case, Held, Reply
 from demo.grammar import LANGS, Lang
 from demo.vision.evaluate import cases_of
-from demo.vision.exams import TO_REACH, ShownStep, right_answer, write_cases
+from demo.vision.exams import TO_REACH, TRAINED, ShownStep, right_answer, write_cases
 from demo.vision.picture import Kind, Picture, Thing
 from demo.vision.questions import Asker, Question, look, where_at
 
@@ -62,7 +62,8 @@ def test_where_nothing_is_shown_only_saying_so_is_right():
 
 
 def test_every_pair_in_the_pictures_is_held_out():
-    shown = [step for case in cases() for step in case.steps if isinstance(step, ShownStep)]
+    examined = [case for case in cases() if case.skill != TRAINED]
+    shown = [step for case in examined for step in case.steps if isinstance(step, ShownStep)]
     kinds = [kind for step in shown for picture in step.pictures for kind in picture.kinds]
     assert len(kinds) > 1000
     assert all(kind.held for kind in kinds)
