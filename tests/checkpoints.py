@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from peft import LoraConfig
@@ -26,16 +26,24 @@ from transformers import (
     MistralForCausalLM,
     PreTrainedModel,
     PreTrainedTokenizerFast,
+    Qwen2_5_VLConfig,
+    Qwen2_5_VLForConditionalGeneration,
     Qwen2Config,
     Qwen2ForCausalLM,
     Qwen3Config,
     Qwen3ForCausalLM,
+    Qwen3VLConfig,
+    Qwen3VLForConditionalGeneration,
 )
 
-__all__ = ["CHATML", "GLM", "KINDS", "make_adapter", "make_checkpoint", "make_tokenizer"]
+__all__ = ["CHATML", "GLM", "KINDS", "SEEING", "make_adapter", "make_checkpoint", "make_tokenizer"]
 
 GLM = ("<|endoftext|>", "[gMASK]", "<sop>", "<|system|>", "<|user|>", "<|assistant|>", "<|observation|>")
 CHATML = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
+GLM_SEEING = (
+    *GLM, "<|begin_of_image|>", "<|end_of_image|>", "<|begin_of_video|>", "<|end_of_video|>", "<|image|>", "<|video|>",
+)  # fmt: skip
+CHATML_SEEING = (*CHATML, "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
 
 _GLM_TEMPLATE = (
     "[gMASK]<sop>{% for m in messages %}<|{{ m.role }}|>\n{{ m.content }}{% endfor %}"
@@ -45,6 +53,19 @@ _CHATML_TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
+_PARTS = (
+    "{% if m.content is string %}{{ m.content }}{% else %}{% for part in m.content %}"
+    "{% if part.type == 'image' %}PICTURE{% elif part.type == 'text' %}{{ part.text }}{% endif %}"
+    "{% endfor %}{% endif %}"
+)
+_GLM_PARTS = _PARTS.replace("PICTURE", "<|begin_of_image|><|image|><|end_of_image|>")
+_CHATML_PARTS = _PARTS.replace("PICTURE", "<|vision_start|><|image_pad|><|vision_end|>")
+_TEMPLATES: Mapping[tuple[str, ...], str] = {
+    GLM: _GLM_TEMPLATE,
+    GLM_SEEING: _GLM_TEMPLATE.replace("{{ m.content }}", _GLM_PARTS),
+    CHATML: _CHATML_TEMPLATE,
+    CHATML_SEEING: _CHATML_TEMPLATE.replace("{{ m.content }}", _CHATML_PARTS),
+}
 _TEXT = (
     "The weather is fine today and we walk along the river.",
     "What is your name? My name is Lin, and I like small machines.",
@@ -68,39 +89,109 @@ def _plain(**extra: Any) -> dict[str, Any]:
     }
 
 
-def _glm4v(base: Mapping[str, Any]) -> PreTrainedModel:
-    text = {
-        **base,
-        "rope_parameters": {
-            "rope_type": "default",
-            "rope_theta": 10000.0,
-            "partial_rotary_factor": 0.5,
-            "mrope_section": [4, 2, 2],
-        },
-    }
+_VISION: Mapping[str, Any] = {
+    "hidden_size": 64,
+    "depth": 2,
+    "num_heads": 2,
+    "out_hidden_size": 128,
+    "patch_size": 14,
+    "spatial_merge_size": 2,
+    "temporal_patch_size": 2,
+    "initializer_range": 0.15,
+}
+
+
+def _glm4v(base: Mapping[str, Any], token: Callable[[str], int]) -> PreTrainedModel:
+    rope = {"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 0.5, "mrope_section": [4, 2, 2]}
+    vision = {**_VISION, "image_size": 56, "intermediate_size": 64}
+    return Glm4vForConditionalGeneration(
+        Glm4vConfig(
+            text_config={**base, "rope_parameters": rope},
+            vision_config=vision,
+            image_token_id=token("<|image|>"),
+            video_token_id=token("<|video|>"),
+            image_start_token_id=token("<|begin_of_image|>"),
+            image_end_token_id=token("<|end_of_image|>"),
+            video_start_token_id=token("<|begin_of_video|>"),
+            video_end_token_id=token("<|end_of_video|>"),
+        )
+    )
+
+
+def _qwen2_5_vl(base: Mapping[str, Any], token: Callable[[str], int]) -> PreTrainedModel:
+    rope = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [8, 4, 4]}
+    vision = {**_VISION, "intermediate_size": 64, "window_size": 56, "fullatt_block_indexes": [1]}
+    text = {key: value for key, value in base.items() if key != "head_dim"}  # it is width / heads there
+    text["bos_token_id"] = None
+    return Qwen2_5_VLForConditionalGeneration(
+        Qwen2_5_VLConfig(text_config={**text, "rope_parameters": rope}, vision_config=vision, **_qwen_tokens(token))
+    )
+
+
+def _qwen3_vl(base: Mapping[str, Any], token: Callable[[str], int]) -> PreTrainedModel:
+    rope = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [8, 4, 4], "mrope_interleaved": True}
     vision = {
-        "hidden_size": 64,
-        "depth": 1,
-        "num_heads": 2,
+        **_VISION,
         "intermediate_size": 64,
-        "out_hidden_size": 128,
-        "image_size": 56,
-        "patch_size": 14,
-        "spatial_merge_size": 2,
-        "temporal_patch_size": 2,
+        "patch_size": 16,
+        "num_position_embeddings": 16,
+        "deepstack_visual_indexes": [0],
     }
-    return Glm4vForConditionalGeneration(Glm4vConfig(text_config=text, vision_config=vision))
+    return Qwen3VLForConditionalGeneration(
+        Qwen3VLConfig(text_config={**base, "rope_parameters": rope}, vision_config=vision, **_qwen_tokens(token))
+    )
 
 
-_MODELS: Mapping[str, tuple[tuple[str, ...], Callable[[Mapping[str, Any]], PreTrainedModel]]] = {
-    "glm4": (GLM, lambda base: Glm4ForCausalLM(Glm4Config(**base))),
-    "glm": (GLM, lambda base: GlmForCausalLM(GlmConfig(**base))),
-    "glm4v": (GLM, _glm4v),
-    "qwen2": (CHATML, lambda base: Qwen2ForCausalLM(Qwen2Config(**base))),
-    "qwen3": (CHATML, lambda base: Qwen3ForCausalLM(Qwen3Config(**base))),
-    "sliding": (CHATML, lambda base: MistralForCausalLM(MistralConfig(**base, sliding_window=24))),
+def _qwen_tokens(token: Callable[[str], int]) -> dict[str, Any]:
+    return {
+        "image_token_id": token("<|image_pad|>"),
+        "video_token_id": token("<|video_pad|>"),
+        "vision_start_token_id": token("<|vision_start|>"),
+        "vision_end_token_id": token("<|vision_end|>"),
+    }
+
+
+_Build = Callable[[Mapping[str, Any], Callable[[str], int]], PreTrainedModel]
+_MODELS: Mapping[str, tuple[tuple[str, ...], _Build]] = {
+    "glm4": (GLM, lambda base, _: Glm4ForCausalLM(Glm4Config(**base))),
+    "glm": (GLM, lambda base, _: GlmForCausalLM(GlmConfig(**base))),
+    "glm4v": (GLM_SEEING, _glm4v),
+    "qwen2": (CHATML, lambda base, _: Qwen2ForCausalLM(Qwen2Config(**base))),
+    "qwen3": (CHATML, lambda base, _: Qwen3ForCausalLM(Qwen3Config(**base))),
+    "qwen2_5_vl": (CHATML_SEEING, _qwen2_5_vl),
+    "qwen3_vl": (CHATML_SEEING, _qwen3_vl),
+    "sliding": (CHATML, lambda base, _: MistralForCausalLM(MistralConfig(**base, sliding_window=24))),
 }
 KINDS = tuple(_MODELS)
+
+# What each published family ships beside its weights, with bounds that make a picture 4 to some 60 tokens.
+_PROCESSORS: Mapping[str, Mapping[str, Any]] = {
+    "glm4v": {
+        "image_processor_type": "Glm4vImageProcessor",
+        "processor_class": "Glm4vProcessor",
+        "size": {"shortest_edge": 56 * 56 * 2, "longest_edge": 28 * 28 * 2 * 64},
+        "patch_size": 14,
+    },
+    "qwen2_5_vl": {
+        "image_processor_type": "Qwen2VLImageProcessor",
+        "processor_class": "Qwen2_5_VLProcessor",
+        "min_pixels": 56 * 56,
+        "max_pixels": 28 * 28 * 64,
+        "patch_size": 14,
+    },
+    "qwen3_vl": {
+        "image_processor_type": "Qwen2VLImageProcessorFast",
+        "processor_class": "Qwen3VLProcessor",
+        "size": {"shortest_edge": 64 * 64, "longest_edge": 32 * 32 * 64},
+        "patch_size": 16,
+    },
+}
+_VIDEO_PROCESSORS = {
+    "glm4v": "Glm4vVideoProcessor",
+    "qwen2_5_vl": "Qwen2VLVideoProcessor",
+    "qwen3_vl": "Qwen3VLVideoProcessor",
+}
+SEEING = tuple(_PROCESSORS)
 
 
 def make_tokenizer(special_tokens: tuple[str, ...]) -> PreTrainedTokenizerFast:
@@ -113,7 +204,7 @@ def make_tokenizer(special_tokens: tuple[str, ...]) -> PreTrainedTokenizerFast:
     tokenizer.train_from_iterator(_TEXT, trainer)
     tokenizer.add_special_tokens(list(special_tokens))
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=_stops(special_tokens)[0])
-    fast.chat_template = _GLM_TEMPLATE if special_tokens == GLM else _CHATML_TEMPLATE
+    fast.chat_template = _TEMPLATES[special_tokens]
     return fast
 
 
@@ -133,7 +224,7 @@ def make_checkpoint(path: Path, kind: str, *, seed: int = 0, max_shard_size: str
     base = _plain(vocab_size=len(tokenizer), eos_token_id=stops, pad_token_id=stops[-1], **overrides)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = build(base)
+        model = build(base, lambda literal: cast("int", tokenizer.convert_tokens_to_ids(literal)))
     model.save_pretrained(path, max_shard_size=max_shard_size)
     tokenizer.save_pretrained(path)
     generation = {
@@ -144,7 +235,18 @@ def make_checkpoint(path: Path, kind: str, *, seed: int = 0, max_shard_size: str
         "top_p": 0.8,
     }
     (path / "generation_config.json").write_text(json.dumps(generation), encoding="utf-8")
+    if kind in SEEING:
+        _write_processors(path, kind)
     return path
+
+
+def _write_processors(path: Path, kind: str) -> None:
+    shared = {"temporal_patch_size": 2, "merge_size": 2, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}
+    still = {**_PROCESSORS[kind], **shared}
+    moving = {key: value for key, value in still.items() if key != "image_processor_type"}
+    moving["video_processor_type"] = _VIDEO_PROCESSORS[kind]
+    (path / "preprocessor_config.json").write_text(json.dumps(still), encoding="utf-8")
+    (path / "video_preprocessor_config.json").write_text(json.dumps(moving), encoding="utf-8")
 
 
 def make_adapter(
@@ -187,6 +289,6 @@ def make_adapter(
 
 
 def _stops(special_tokens: tuple[str, ...]) -> tuple[str, ...]:
-    if special_tokens == GLM:
+    if "[gMASK]" in special_tokens:
         return ("<|user|>", "<|observation|>", "<|endoftext|>")
     return ("<|im_end|>", "<|endoftext|>")
