@@ -1,11 +1,13 @@
 """Messages: read from what callers send, written back, and refused where they are no conversation."""
 
+import pickle
 from typing import Any
 
 import pytest
 
 from duihua.errors import InvalidMessages, UnsupportedFeature
-from duihua.messages import Message, SampledRun, ToolCall, check_order, parse_messages
+from duihua.image import Image
+from duihua.messages import ImageAt, Message, SampledRun, ToolCall, check_order, parse_messages
 
 CALL = {"id": "call_1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}}
 
@@ -130,3 +132,43 @@ def test_half_a_character_in_arguments_is_refused() -> None:
 def test_a_result_without_a_call_is_refused(before: list[Message]) -> None:
     with pytest.raises(InvalidMessages, match="answers tool call"):
         check_order([Message("user", "q"), *before, Message("tool", "r")])
+
+
+CAT, DOG = Image(b"cat", 4, 3, name="cat.png"), Image(b"dog", 8, 6)
+
+
+def test_a_message_of_parts_keeps_its_words_apart_from_its_pictures() -> None:
+    message = Message.of("user", [CAT, "which is ", DOG, "", "?"], pinned=True)
+    assert (message.content, message.pinned) == ("which is ?", True)
+    assert message.images == (ImageAt(0, CAT), ImageAt(9, DOG))
+    assert message.parts == (CAT, "which is ", DOG, "?")
+
+
+def test_pictures_and_their_places_make_messages_different() -> None:
+    message = Message.of("user", [CAT, "a"])
+    assert message == Message.of("user", [Image(b"cat", 4, 3, name="other"), "a"])
+    assert len({message, Message.of("user", ["a", CAT]), Message.of("user", [DOG, "a"]), Message("user", "a")}) == 4
+
+
+def test_a_cache_s_key_tells_messages_apart_without_their_pictures_bytes() -> None:
+    messages = [Message.of("user", parts) for parts in ([CAT, "a"], ["a", CAT], [DOG, "a"], ["a"])]
+    keys = [message.known_by for message in messages]
+    assert len(set(keys)) == 4
+    assert keys[0] == Message.of("user", [Image(b"cat", 4, 3), "a"]).known_by
+    assert messages[3].known_by is messages[3]
+    assert b"cat" not in pickle.dumps(keys[0])
+
+
+def test_a_message_with_pictures_is_written_and_read_in_openai_s_form() -> None:
+    message = Message.of("user", ["a", CAT, "b"])
+    written = message.to_dict()
+    assert [part["type"] for part in written["content"]] == ["text", "image_url", "text"]
+    assert parse_messages([written], read_image=lambda url: CAT if url.endswith("Y2F0") else DOG) == [message]
+
+
+def test_only_a_user_s_message_has_pictures() -> None:
+    part = {"type": "image_url", "image_url": {"url": "cat://"}}
+    with pytest.raises(UnsupportedFeature, match="a user's message only"):
+        Message.from_dict({"role": "system", "content": [part]}, read_image=lambda _: CAT)
+    with pytest.raises(InvalidMessages, match="'tool' has pictures"):
+        Message("tool", images=(ImageAt(0, CAT),))

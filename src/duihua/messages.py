@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal, cast, get_args
 
-from duihua.errors import InvalidMessages, UnsupportedFeature
+from duihua.content import ImageAt, ReadImage, check_places, check_text, gather, read_content, scatter, write_content
+from duihua.errors import InvalidMessages
+from duihua.image import Image
 
-__all__ = ["Message", "Role", "SampledRun", "ToolCall", "check_order", "parse_messages"]
+__all__ = ["ImageAt", "Message", "ReadImage", "Role", "SampledRun", "ToolCall", "check_order", "parse_messages"]
 
 Role = Literal["system", "user", "assistant", "tool"]
 _ROLES = get_args(Role)
@@ -42,11 +45,12 @@ class SampledRun:
 class Message:
     """What one party said.
 
-    `sampled` and `pinned` are about how a message is kept, not about what it says: they take no part in
-    equality.
+    `content` is the words alone; `images` says which pictures stand where between them. Only a user's message may
+    have pictures, as in OpenAI's form. `sampled` and `pinned` are about how a message is kept, not about what it says:
+    they take no part in equality.
 
     Raises:
-        InvalidMessages: a role that is none, or text that is no text.
+        InvalidMessages: a role that is none, text that is no text, or pictures where none can be.
     """
 
     role: Role
@@ -55,6 +59,7 @@ class Message:
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
     name: str | None = None
+    images: tuple[ImageAt, ...] = ()  # in the order of their places
     pinned: bool = field(default=False, compare=False)
     sampled: tuple[SampledRun, ...] = field(default=(), compare=False, repr=False)
     _hash: int = field(init=False, compare=False, repr=False)
@@ -63,26 +68,64 @@ class Message:
         if self.role not in _ROLES:
             raise InvalidMessages(f"role {self.role!r} is unknown: use one of {list(_ROLES)}")
         for name in ("content", "reasoning"):
-            _check_text(getattr(self, name), name)
+            check_text(getattr(self, name), name)
         for name in ("tool_call_id", "name"):
             if getattr(self, name) is not None:
-                _check_text(getattr(self, name), name)
+                check_text(getattr(self, name), name)
         for call in self.tool_calls:
             _check_call(call)
-        content = (self.role, self.content, self.reasoning, self.tool_calls, self.tool_call_id, self.name)
+        if self.images and self.role != "user":
+            raise InvalidMessages(f"a message with role {self.role!r} has pictures: only a user's may have some")
+        check_places(self.content, self.images)
+        said = (self.content, self.images, self.reasoning, self.tool_calls)
+        content = (self.role, *said, self.tool_call_id, self.name)
         object.__setattr__(self, "_hash", hash(content))
 
     def __hash__(self) -> int:
         """Hash of the content, computed once: prompts look messages up in caches at every turn."""
         return self._hash
 
+    @property
+    def parts(self) -> tuple[str | Image, ...]:
+        """Words and pictures in their order; empty words are left out."""
+        return scatter(self.content, self.images)
+
+    @cached_property
+    def known_by(self) -> Hashable:
+        """What caches know the message by: equal for equal messages, and it holds no picture's bytes."""
+        if not self.images:
+            return self
+        pictures = [(placed.at, placed.image) for placed in self.images]
+        marks = tuple((at, image.sha256, image.width, image.height) for at, image in pictures)
+        return replace(self, images=(), sampled=()), marks
+
     @classmethod
-    def from_dict(cls, value: Mapping[str, Any], *, index: int | None = None) -> Message:
-        """Read a message in OpenAI's form; role `developer` means `system`.
+    def of(cls, role: Role, parts: Iterable[str | Image], **more: Any) -> Message:
+        """A message of words and pictures in their order.
+
+        Args:
+            more: its other fields, by name.
 
         Raises:
-            InvalidMessages: a wrong role, a wrong type or an unknown key.
-            UnsupportedFeature: content parts other than text.
+            InvalidMessages: a part that is neither, or see `Message`.
+        """
+        content, images = gather(parts)
+        return cls(role, content, images=images, **more)
+
+    @classmethod
+    def from_dict(
+        cls, value: Mapping[str, Any], *, index: int | None = None, read_image: ReadImage | None = None
+    ) -> Message:
+        """Read a message in OpenAI's form; role `developer` means `system`.
+
+        Args:
+            index: of the message, for errors.
+            read_image: makes a picture of the url of an `image_url` part; None: such parts are refused.
+
+        Raises:
+            InvalidMessages: a wrong role, a wrong type, an unknown key, or a picture in a message that is no user's.
+            UnsupportedFeature: content parts other than text and pictures; a picture's `detail` other than "auto".
+            RequestError: what `read_image` raises.
         """
         unknown = sorted(set(value) - _KEYS)
         if unknown:
@@ -93,10 +136,14 @@ class Message:
         if role not in _ROLES:
             raise InvalidMessages(f"role {value.get('role')!r} is unknown: use one of {list(_ROLES)}", index=index)
         reasoning = value.get("reasoning") or value.get("reasoning_content") or ""
+        content, images = read_content(
+            value.get("content"), index=index, read_image=read_image if role == "user" else None
+        )
         return cls(
             role=cast("Role", role),
-            content=_text(value.get("content"), index=index),
-            reasoning=_text(reasoning, index=index),
+            content=content,
+            images=images,
+            reasoning=read_content(reasoning, index=index)[0],
             tool_calls=tuple(_tool_call(call, index=index) for call in value.get("tool_calls") or ()),
             tool_call_id=_optional_text(value.get("tool_call_id"), "tool_call_id", index=index),
             name=_optional_text(value.get("name"), "name", index=index),
@@ -104,8 +151,8 @@ class Message:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Write the message in OpenAI's form; what is empty is left out, `content` never."""
-        result: dict[str, Any] = {"role": self.role, "content": self.content}
+        """Write the message in OpenAI's form; what is empty is left out, `content` never. Pictures are data URLs."""
+        result: dict[str, Any] = {"role": self.role, "content": write_content(self.content, self.images)}
         if self.reasoning:
             result["reasoning"] = self.reasoning
         if self.tool_calls:
@@ -121,8 +168,13 @@ class Message:
         return result
 
 
-def parse_messages(values: Iterable[Message | Mapping[str, Any]]) -> list[Message]:
+def parse_messages(
+    values: Iterable[Message | Mapping[str, Any]], *, read_image: ReadImage | None = None
+) -> list[Message]:
     """Read messages given as values or in OpenAI's form, and check their order.
+
+    Args:
+        read_image: see `Message.from_dict`.
 
     Raises:
         InvalidMessages, UnsupportedFeature: see `Message.from_dict` and `check_order`.
@@ -132,7 +184,7 @@ def parse_messages(values: Iterable[Message | Mapping[str, Any]]) -> list[Messag
         if isinstance(value, Message):
             messages.append(value)
         elif isinstance(value, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]  callers are not all typed
-            messages.append(Message.from_dict(value, index=index))
+            messages.append(Message.from_dict(value, index=index, read_image=read_image))
         else:
             raise InvalidMessages(f"message {index} is a {type(value).__name__}, not a mapping", index=index)
     check_order(messages)
@@ -165,58 +217,16 @@ def check_order(messages: Sequence[Message]) -> None:
             )
 
 
-def _text(value: object, *, index: int | None) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return _checked(value, index=index)
-    if isinstance(value, list | tuple):
-        return "".join(_part_text(part, index=index) for part in cast("Sequence[object]", value))
-    raise InvalidMessages(f"content is a {type(value).__name__}: give a string or a list of parts", index=index)
-
-
-def _part_text(part: object, *, index: int | None) -> str:
-    if isinstance(part, Mapping):
-        fields = cast("Mapping[str, object]", part)
-        if fields.get("type") == "text" and isinstance(fields.get("text"), str):
-            return _checked(cast("str", fields["text"]), index=index)
-        raise UnsupportedFeature(f"content part {fields.get('type')!r}", "messages hold text only in this version")
-    raise InvalidMessages("a content part must be a mapping with a 'type'", index=index)
-
-
-def _checked(text: str, *, index: int | None) -> str:
-    try:
-        _check_text(text, "content")
-    except InvalidMessages as error:
-        raise InvalidMessages(str(error), index=index) from error
-    return text
-
-
-def _check_text(text: object, name: str) -> None:
-    """Refuse what cannot be encoded: no string, or one with half a character in it."""
-    if not isinstance(text, str):
-        raise InvalidMessages(f"{name} is a {type(text).__name__}: give a string")
-    if text.isascii():
-        return
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise InvalidMessages(
-            f"{name} holds half a character at position {error.start} (a lone surrogate): it was cut or read in the "
-            f"wrong encoding"
-        ) from error
-
-
 def _check_call(call: ToolCall) -> None:
     for name in ("id", "name", "arguments"):
-        _check_text(getattr(call, name), f"a tool call's {name}")
+        check_text(getattr(call, name), f"a tool call's {name}")
     try:
         decoded = json.dumps(json.loads(call.arguments), ensure_ascii=False)
     except RecursionError as error:
         raise InvalidMessages("a tool call's arguments are nested too deeply") from error
     except ValueError:
         return  # not JSON: it stays text
-    _check_text(decoded, "a tool call's arguments")
+    check_text(decoded, "a tool call's arguments")
 
 
 def _optional_text(value: object, key: str, *, index: int | None) -> str | None:
