@@ -3,14 +3,16 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
 from duihua.engine.scripted import ScriptedEngine
-from duihua.errors import EngineDead, GenerationFailed
-from duihua.request import GenerationRequest
+from duihua.errors import ContextOverflow, EngineDead, GenerationFailed, UnsupportedFeature
+from duihua.image import Image
+from duihua.request import GenerationRequest, PlacedImage
 from engine.adapter_contract import AdapterContract
 from engine.contract import EngineContract, Scenario, answer, collect, play_alone, request
 
@@ -112,5 +114,22 @@ def test_an_answer_is_the_same_under_each_adapter_that_is_loaded() -> None:
         assert await answer(engine, request([9], adapter="pirate")) == await answer(engine, request([9]))
         await engine.unload_adapter("pirate")
         assert engine.adapters == {}
+
+    asyncio.run(scenario())
+
+
+def test_pictures_are_told_apart_and_counted_as_long_as_they_are() -> None:
+    async def scenario() -> None:
+        engine = ScriptedEngine(lambda _: [1], context_window=100, max_images=1)
+        cat, dog = (Image(data, 4, 3) for data in (b"cat", b"dog"))
+        asked = replace(request([20, 21, 22, 23], max_tokens=1), images=(PlacedImage(cat, 2, 3, 50),))
+        await answer(engine, asked)
+        assert (await collect(engine, asked))[0].cached_tokens == asked.prompt_tokens - 1 == 52
+        other = replace(asked, images=(replace(asked.images[0], image=dog),))
+        assert (await collect(engine, other))[0].cached_tokens == 2
+        with pytest.raises(ContextOverflow):
+            await answer(engine, replace(asked, images=(replace(asked.images[0], tokens=97),)))
+        with pytest.raises(UnsupportedFeature, match="sees none"):
+            await answer(ScriptedEngine([[1]]), asked)
 
     asyncio.run(scenario())

@@ -168,6 +168,12 @@ _FLAGS: Final[Mapping[str, Flag]] = {
             "所有对话合计缓存键值的 token 数。",
             metavar="N",
         ),
+        Flag(
+            "engine.max_images",
+            "Pictures in one prompt at most, of a model that sees; 0 takes none.",
+            "一次提示中最多的图片数（视觉模型）；0 表示不接受图片。",
+            metavar="N",
+        ),
         Flag("engine.threads", "CPU threads (transformers).", "CPU 线程数（transformers）。", metavar="N"),
         Flag(
             "engine.max_adapters",

@@ -23,6 +23,7 @@ class EngineInfo:
     dtype: str  # "bfloat16"
     kv_capacity: int  # tokens whose keys and values are held at most, over all requests
     vocabulary_size: int  # ids are below it
+    max_images: int = 0  # pictures in one prompt at most; 0: it sees none
     notes: tuple[str, ...] = ()  # what became of the settings, where it is not what was asked for
 
 
@@ -47,6 +48,7 @@ class Engine(Protocol):
         Raises:
             ContextOverflow: the prompt leaves no room for one token; before the first chunk.
             InvalidParameter, UnsupportedFeature: before the first chunk.
+            InvalidImage: a picture that the model's own processor does not take; before the first chunk.
             UnknownModel: no adapter of that name is loaded; before the first chunk.
             EngineBusy: the queue is full; before the first chunk.
             GenerationFailed: this request is lost, the engine goes on.

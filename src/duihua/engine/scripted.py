@@ -7,6 +7,7 @@ from itertools import chain, cycle, islice, repeat
 from pathlib import Path
 
 from duihua.engine.admission import check_request, no_such_adapter, room_for_answer
+from duihua.engine.pictured import pictured_ids
 from duihua.engine.protocol import EngineInfo
 from duihua.errors import EngineDead, EngineError
 from duihua.events import Chunk, TokenLogprobs
@@ -35,6 +36,7 @@ class ScriptedEngine:
         *,
         context_window: int = 4096,
         vocabulary_size: int = 100_000,
+        max_images: int = 0,
         gate: Callable[[], Awaitable[object]] | None = None,
         failure: tuple[int, EngineError] | None = None,
     ) -> None:
@@ -44,6 +46,7 @@ class ScriptedEngine:
             script: the answers in the order they are asked for, or a function from a request to its answer.
             context_window: tokens of prompt and answer together.
             vocabulary_size: ids are below it.
+            max_images: pictures in one prompt at most; 0: it sees none.
             gate: awaited before each token, `asyncio.Event().wait` for one; tests pace the engine with it.
             failure: raise the error once, after so many tokens of a request; `EngineDead` lasts.
         """
@@ -62,6 +65,7 @@ class ScriptedEngine:
             dtype="none",
             kv_capacity=context_window,
             vocabulary_size=vocabulary_size,
+            max_images=max_images,
         )
 
     @property
@@ -91,7 +95,7 @@ class ScriptedEngine:
                 if finished:
                     return
         finally:
-            self._seen.append((_cache_of(request), request.token_ids + tuple(recited)))
+            self._seen.append((_cache_of(request), (*pictured_ids(request), *recited)))
             if not finished:
                 self.closed.append(request.request_id)
 
@@ -144,7 +148,7 @@ class ScriptedEngine:
     def _cached(self, request: GenerationRequest) -> int:
         if request.decoding.prompt_logprobs is not None:
             return 0
-        prompt = request.token_ids[:-1]
+        prompt = pictured_ids(request)[:-1]
         known = (ids for cache, ids in self._seen if cache == _cache_of(request))
         return max((_common(prompt, ids) for ids in known), default=0)
 

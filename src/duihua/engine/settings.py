@@ -24,6 +24,7 @@ _LOWEST: Final = {
     "data_parallel_size": 1,
     "max_adapters": 1,
     "max_adapter_rank": 1,
+    "max_images": 0,
 }
 _LONGEST_WAIT: Final = 1000.0
 VLLM_ONLY: Final = (
@@ -59,6 +60,7 @@ class EngineSettings:
     threads: int | None = None  # of a CPU; None: one for a model below 16M parameters, else as many as cores
     max_sequences: int | None = None  # requests that generate at once; None: 8, on vLLM what suits the machine
     queue_limit: int = 32  # requests that may wait beyond those
+    max_images: int = 8  # pictures in one prompt, of a model that sees; 0: none is taken
     kv_capacity: int | None = None  # tokens whose keys and values are held; None: see `default_kv_capacity`
     trust_remote_code: bool = False  # run Python code that comes with the checkpoint
     allow_pickle: bool = False  # read weights that are pickled: they can run code too
