@@ -11,7 +11,7 @@ from duihua.checkpoint.files import cannot_be_read
 from duihua.checkpoint.lora import written
 from duihua.errors import AdapterRejected
 
-__all__ = ["check_digest", "check_layers"]
+__all__ = ["check_digest", "check_layers", "place_of"]
 
 Shape = tuple[int, ...]
 
@@ -72,12 +72,12 @@ class _Layers:
             layer, _, end = tensor.rpartition(".")
             compared = [shape] if end == "weight" else []
             self._by_name.setdefault(layer, []).extend(compared)
-            self._by_place.setdefault(_place(layer), []).extend(compared)
+            self._by_place.setdefault(place_of(layer), []).extend(compared)
         self._has_experts = any("experts" in layer.split(".") for layer in self._by_name)
 
     def shapes(self, layer: str) -> list[Shape] | None:
         """Shapes of the weights a layer's name may mean, none where that cannot be known; None: no such layer."""
-        place = _place(layer)
+        place = place_of(layer)
         found = self._by_name.get(layer, self._by_place.get(place))
         # Output layers may share the embeddings' weight and have none of their own; experts are stored apart or
         # fused, and the library that loads them puts them together.
@@ -86,7 +86,7 @@ class _Layers:
         return found
 
 
-def _place(layer: str) -> str:
+def place_of(layer: str) -> str:
     """The part of a layer's name from its block on, "layers.3.mlp.up_proj"; where there is no block, the last part."""
     parts = layer.split(".")
     first = next((index for index, part in enumerate(parts[1:]) if part.isdecimal()), len(parts) - 1)

@@ -56,6 +56,11 @@ class Adapters:
             place.put(place.adapted)
         self._used = number
 
+    def changes(self, number: int, part: nn.Module) -> bool:
+        """Whether these weights change anything in a part of the model."""
+        inside = set(part.modules())
+        return any(place.parent in inside for place in self._places[number])
+
     def drop(self, number: int) -> None:
         """Free weights that nobody uses any more."""
         if number == self._used:

@@ -91,7 +91,7 @@ class Batch:
     def step(self) -> list[Choice]:
         """Compute and choose the next token of every row; needs room for one column."""
         last = [track.ids[-1] for track in self.tracks]
-        positions = [len(track.ids) - 1 for track in self.tracks]
+        positions = [len(track.ids) - 1 + track.shift for track in self.tracks]
         mask = None if self._mask is None else self._mask[:, : self.cache.length + 1]
         return self._sampler.choose(self._network.decode(last, positions, self.cache, mask, self.adapter))
 

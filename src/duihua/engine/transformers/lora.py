@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import nn
 
+from duihua.checkpoint.fit import place_of
 from duihua.engine.transformers.failures import is_device_lost, is_out_of_memory
 from duihua.errors import AdapterRejected
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Lora", "Place", "inject", "read_lora"]
 
+_PREFIX: Final = "base_model.model."
 _PEFT_NAME: Final = "adapter"  # inside PEFT's layers, where each adapter has layers of its own
 
 # Keys of adapter_config.json (PEFT's LoraConfig). What stands in neither list may only be empty.
@@ -145,7 +147,8 @@ def _inject(model: nn.Module, lora: Lora) -> list[Place]:
     # Not PEFT's own low_cpu_mem_usage: that patches torch for every thread of the process.
     with torch.device("meta"):
         inject_adapter_in_model(lora.config, model, _PEFT_NAME)
-    outcome = set_peft_model_state_dict(model, dict(lora.weights), _PEFT_NAME, low_cpu_mem_usage=True)
+    weights = dict(_renamed(lora.weights, model))
+    outcome = set_peft_model_state_dict(model, weights, _PEFT_NAME, low_cpu_mem_usage=True)
     if outcome.unexpected_keys:
         raise AdapterRejected(
             f"{lora.name} does not fit the model, which has no place for {_some(outcome.unexpected_keys)}"
@@ -161,6 +164,23 @@ def _inject(model: nn.Module, lora: Lora) -> list[Place]:
     for place in places:
         place.adapted.eval().requires_grad_(requires_grad=False)
     return places
+
+
+def _renamed(weights: Mapping[str, torch.Tensor], model: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    """An adapter's tensors by the names that the model's layers have today.
+
+    The towers of vision-language models were given other names (`model.layers` became `model.language_model.layers`),
+    and an adapter has those of its time. Layers are found by the part of their names from their block on.
+    """
+    layers = [name for name, _ in model.named_modules()]
+    there = set(layers)
+    for name, tensor in weights.items():
+        layer, lora, end = name.removeprefix(_PREFIX).partition(".lora_")
+        if layer not in there:
+            place = "." + place_of(layer)
+            named = [other for other in layers if other.endswith(place)]
+            layer = named[0] if len(named) == 1 else layer
+        yield f"{_PREFIX}{layer}{lora}{end}", tensor
 
 
 @contextmanager

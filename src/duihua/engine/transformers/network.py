@@ -11,7 +11,9 @@ from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
 from duihua.engine.transformers.adapters import BASE, Adapters
+from duihua.engine.transformers.eyes import Eyes
 from duihua.engine.transformers.keyvalues import KeyValues, cache_of
+from duihua.engine.transformers.sight import Sight
 
 __all__ = ["Network"]
 
@@ -28,13 +30,19 @@ class Network:
         adapters: those beside the model; a forward pass uses one of them, or none.
     """
 
-    def __init__(self, model: PreTrainedModel) -> None:
-        """Wrap a model that is loaded, on its device and in eval mode."""
+    def __init__(self, model: PreTrainedModel, eyes: Eyes | None = None) -> None:
+        """Wrap a model that is loaded, on its device and in eval mode.
+
+        Args:
+            model: a causal language model.
+            eyes: its part that sees; None: nothing does.
+        """
         config: Any = model.config.get_text_config(decoder=True)
         embeddings: Any = model.get_input_embeddings()
         accepted = inspect.signature(model.forward).parameters
         self._model = model
         self.adapters = Adapters(model)
+        self._eyes = eyes
         self._keeps_logits = "logits_to_keep" in accepted
         self._takes_positions = "position_ids" in accepted
         self._layer_count = int(config.num_hidden_layers)
@@ -52,18 +60,26 @@ class Network:
         return KeyValues(DynamicCache(config=self._model.config), room=room, rigid=True)
 
     def prefill(
-        self, token_ids: Sequence[int], cache: KeyValues, *, adapter: int = BASE, every_logit: bool = False
+        self,
+        token_ids: Sequence[int],
+        cache: KeyValues,
+        *,
+        adapter: int = BASE,
+        every_logit: bool = False,
+        sight: Sight | None = None,
     ) -> torch.Tensor:
-        """Continue one sequence's cache by these tokens.
+        """Continue one sequence's cache by these tokens; those below zero are pictures', which `sight` knows.
 
         Returns:
             Logits (1 or tokens, vocabulary) after the last token, or after each; dtype of the model.
         """
         self.adapters.use(adapter)
-        start = cache.length
-        positions = torch.arange(start, start + len(token_ids), device=self.device)[None]
+        start, stop, keep = cache.length, cache.length + len(token_ids), 0 if every_logit else 1
+        if sight is not None and self._eyes is not None:
+            return self._prefill_seen(self._eyes, sight, token_ids, cache, adapter)
+        positions = torch.arange(start, stop, device=self.device)[None]
         ids = torch.tensor([token_ids], device=self.device)
-        return self._forward(ids, positions, cache, keep=0 if every_logit else 1)[0]
+        return self._forward(ids, positions, cache, keep=keep)[0]
 
     def decode(
         self,
@@ -89,6 +105,25 @@ class Network:
         ids = torch.tensor(last, device=self.device)[:, None]
         at = torch.tensor(positions, device=self.device)[:, None]
         return self._forward(ids, at, cache, keep=1, mask=mask)[:, -1]
+
+    def forget(self, adapter: int) -> None:
+        """Free an adapter's weights, and what was seen with them."""
+        self.adapters.drop(adapter)
+        if self._eyes is not None:
+            self._eyes.forget(adapter)
+
+    def _prefill_seen(
+        self, eyes: Eyes, sight: Sight, token_ids: Sequence[int], cache: KeyValues, adapter: int
+    ) -> torch.Tensor:
+        start, stop = cache.length, cache.length + len(token_ids)
+        positions = sight.positions_of(start, stop).to(self.device)
+        ids = torch.tensor([[max(token, 0) for token in token_ids]], device=self.device)
+        weights = adapter if self.adapters.changes(adapter, eyes.tower) else BASE
+        glimpses = [(glimpse, eyes.features(glimpse.image, weights)) for glimpse in sight.within(start, stop)]
+        if not glimpses:
+            return self._forward(ids, positions, cache, keep=1)[0]
+        options: dict[str, Any] = {"position_ids": positions, "past_key_values": cache.cache, "use_cache": True}
+        return eyes.read(ids, glimpses, keep=1, **options)[0].to(self.device)
 
     def _forward(
         self,

@@ -70,14 +70,21 @@ class FairQueue:
             EngineDead: the engine has ended.
         """
         with self._changed:
-            self._refuse_if_ended()
-            if len(self._inside) >= self._limit:
-                raise EngineBusy(f"{len(self._inside)} requests run or wait, which is the limit: try again later")
+            self._refuse()
             self._arrivals += 1
             track.arrival = self._arrivals
             self._inside.add(track)
             self._waiting.append(track)
             self._changed.notify()
+
+    def check(self) -> None:
+        """Refuse what would not be let in now, before something is made for it.
+
+        Raises:
+            EngineBusy, EngineDead: see `enter`.
+        """
+        with self._changed:
+            self._refuse()
 
     def send(self, errand: Errand) -> None:
         """Have something done before the next step.
@@ -152,6 +159,11 @@ class FairQueue:
         for errand in errands:
             errand.refuse(EngineDead(epitaph))
         return [(track, EngineDead(epitaph)) for track in inside]
+
+    def _refuse(self) -> None:
+        self._refuse_if_ended()
+        if len(self._inside) >= self._limit:
+            raise EngineBusy(f"{len(self._inside)} requests run or wait, which is the limit: try again later")
 
     def _refuse_if_ended(self) -> None:
         if self._end is not None or self._closing:

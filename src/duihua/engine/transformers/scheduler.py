@@ -101,7 +101,7 @@ class Scheduler:
         for number in [number for number in self._retired if not self._queue.holds(number)]:
             self._retired.remove(number)
             self._prefixes.forget(number)
-            self._network.adapters.drop(number)
+            self._network.forget(number)
 
     # Admission
 
@@ -200,7 +200,9 @@ class Scheduler:
 
     def _compute(self, prefill: _Prefill, start: int, stop: int) -> None:
         track, every = prefill.track, prefill.track.wants_prompt_logprobs
-        logits = self._network.prefill(track.ids[start:stop], prefill.cache, adapter=track.adapter, every_logit=every)
+        logits = self._network.prefill(
+            track.ids[start:stop], prefill.cache, adapter=track.adapter, every_logit=every, sight=track.sight
+        )
         if every:
             known = track.ids[start + 1 : stop + 1]
             alternatives = track.decoding.prompt_logprobs or 0

@@ -5,9 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 
+from duihua.engine.pictured import pictured_ids
 from duihua.engine.transformers.adapters import BASE
 from duihua.engine.transformers.outbox import Outbox
 from duihua.engine.transformers.prefixes import Sharing
+from duihua.engine.transformers.sight import Sight
 from duihua.events import Chunk, EngineFinish, TokenLogprobs
 from duihua.request import GenerationRequest
 from duihua.sampling import Decoding
@@ -21,24 +23,37 @@ class Track:
     Owned by the worker thread; the caller's side only sets `cancelled`.
 
     Attributes:
-        ids: prompt and answer. Keys and values exist for all but the last, once it is decoding.
+        ids: prompt and answer. Keys and values exist for all but the last, once it is decoding. The tokens of a
+            picture are its number, which is below zero; see `engine.pictured`.
         limit: ids it may hold at most.
         adapter: the number of the weights it is computed with; see `Adapters`.
+        sight: its pictures, None where it has none.
+        shift: what is added to the index of a token of the answer to get its position.
         arrival: place in the order of arrival.
         cancelled: nobody listens any more.
     """
 
-    def __init__(self, request: GenerationRequest, outbox: Outbox, *, limit: int, adapter: int = BASE) -> None:
+    def __init__(
+        self,
+        request: GenerationRequest,
+        outbox: Outbox,
+        *,
+        limit: int,
+        adapter: int = BASE,
+        sight: Sight | None = None,
+    ) -> None:
         self.request = request
         self.outbox = outbox
         self.limit = limit
         self.adapter = adapter
-        self.ids = list(request.token_ids)
+        self.sight = sight
+        self.shift = 0 if sight is None else sight.shift
+        self.ids = pictured_ids(request)
         self.arrival = 0
         self.cancelled = False
         self.finished = False
         self.uniform: Callable[[], float] = random.Random(request.decoding.seed).random  # noqa: S311
-        self._prompt_count = len(request.token_ids)
+        self._prompt_count = len(self.ids)
         self._cached_tokens: int | None = None
         self._prompt_logprobs: list[TokenLogprobs | None] = [None]
 
@@ -54,7 +69,7 @@ class Track:
 
     @property
     def prompt_ids(self) -> Sequence[int]:
-        """The prompt."""
+        """The prompt; one id or a few stand for each picture."""
         return self.request.token_ids
 
     @property
