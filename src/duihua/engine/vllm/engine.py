@@ -22,6 +22,7 @@ from duihua.engine.settings import EngineSettings, OnProgress
 from duihua.engine.vllm.failures import explain
 from duihua.engine.vllm.gathering import Gathering, tell
 from duihua.engine.vllm.options import engine_args, rewritten
+from duihua.engine.vllm.pictures import Renderer, max_images
 from duihua.engine.vllm.processes import Children, import_quietly, starting, usable_log
 from duihua.engine.vllm.sampling import chunk_of, sampling_params
 from duihua.engine.vllm.startup import UNKNOWN, stages_told
@@ -82,6 +83,8 @@ class VllmEngine:
         self._dead: str | None = None
         self._chunks_prompts = _is_cpu() and bool(config.scheduler_config.enable_chunked_prefill)
         blocks = config.cache_config.num_gpu_blocks or 0
+        most = max_images(llm)
+        self._renderer = Renderer(llm) if most else None
         self._info = EngineInfo(
             name="vllm",
             context_window=config.model_config.max_model_len,
@@ -89,6 +92,7 @@ class VllmEngine:
             dtype=str(config.model_config.dtype).removeprefix("torch."),
             kv_capacity=blocks * (config.cache_config.block_size or 0),
             vocabulary_size=config.model_config.get_vocab_size(),
+            max_images=most,
             notes=notes,
         )
 
@@ -204,7 +208,9 @@ class VllmEngine:
             return
         with suppress(Exception):  # a dead engine has told them already
             await self._llm.abort(list(self._running))
-        shutdown, self._llm = self._llm.shutdown, None
+        if self._renderer is not None:
+            self._renderer.close()
+        shutdown, self._llm, self._renderer = self._llm.shutdown, None, None
         await asyncio.to_thread(_shut_down, shutdown, self._children)
         del shutdown
         gc.collect()  # an AsyncLLM is a cycle, and one that the interpreter's end collects complains
@@ -232,15 +238,15 @@ class VllmEngine:
     ) -> AsyncGenerator[RequestOutput]:
         from vllm.inputs import tokens_input
 
-        llm = self._living()
+        llm, lora = self._living(), None if adapter is None else adapter.request
         tell(llm, params, self._gathering.interval(self._running.total()))
-        return llm.generate(
-            tokens_input(list(request.token_ids), cache_salt=request.cache_salt or None),
-            params,
-            request.request_id,
-            lora_request=None if adapter is None else adapter.request,
-            priority=request.priority,
-        )
+
+        def generate(prompt: Any) -> AsyncGenerator[RequestOutput]:
+            return llm.generate(prompt, params, request.request_id, lora_request=lora, priority=request.priority)
+
+        if request.images and self._renderer is not None:
+            return self._renderer.outputs(request, generate)
+        return generate(tokens_input(list(request.token_ids), cache_salt=request.cache_salt or None))
 
     def _explained(self, error: Exception) -> DuihuaError:
         """What vLLM raised for a request, as one of ours."""

@@ -39,8 +39,10 @@ _NAMES: Final[Mapping[str, str]] = {
     "max_adapters": "max_loras",
     "max_adapter_rank": "max_lora_rank",
     "kv_capacity": "kv_cache_memory_bytes",
+    "max_images": "limit_mm_per_prompt",
 }
-_WORKED_OUT: Final = ("dtype", "kv_capacity", "max_adapters", "max_adapter_rank")  # not passed on as they are
+# Not passed on as they are.
+_WORKED_OUT: Final = ("dtype", "kv_capacity", "max_adapters", "max_adapter_rank", "max_images")
 # What the engine itself depends on; nobody else sets it.
 _FIXED: Final[Mapping[str, Any]] = {
     "skip_tokenizer_init": True,  # text is not its business
@@ -56,6 +58,7 @@ _ON_CPU: Final[Mapping[str, Any]] = {"worker_extension_cls": "duihua.engine.vllm
 _RANKS: Final = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # vllm/config/lora.py, MaxLoRARanks
 _BLOCK: Final = 128  # tokens of a KV block on a CPU
 _WHOLE_PREFILL: Final = 32_768  # tokens up to which a CPU computes a prompt in one step
+_PROCESSORS: Final = ("preprocessor_config.json", "processor_config.json")
 _CPU_SHARE: Final = 0.5  # of memory, where nothing tells what a token takes
 _CONFIGS: Final[Mapping[str, Callable[[VllmConfig], Any]]] = {
     "dtype": lambda config: str(config.model_config.dtype).removeprefix("torch."),
@@ -102,6 +105,7 @@ def engine_args(path: Path, settings: EngineSettings) -> dict[str, Any]:
         **_DEFAULTS,
         **said,
         **_lora(settings, on_cpu=on_cpu),
+        **_pictures(path, settings),
     }
     if on_cpu:
         args |= {**_ON_CPU, **_for_cpu(args, settings)}
@@ -167,6 +171,15 @@ def _lora(settings: EngineSettings, *, on_cpu: bool) -> dict[str, Any]:
         )
     places = settings.max_adapters + (2 if on_cpu else 1)
     return {"enable_lora": True, "max_loras": places, "max_cpu_loras": places, "max_lora_rank": rank}
+
+
+def _pictures(path: Path, settings: EngineSettings) -> dict[str, Any]:
+    """Room for pictures, for a model that sees; its processor wants a tokenizer, though it is given ids."""
+    if "vision_config" not in read_json(path / "config.json"):
+        return {}
+    is_told_how = any((path / name).is_file() for name in _PROCESSORS)
+    images = settings.max_images if is_told_how else 0
+    return {"limit_mm_per_prompt": {"image": images, "video": 0}, "skip_tokenizer_init": not images}
 
 
 def _for_cpu(args: Mapping[str, Any], settings: EngineSettings) -> dict[str, Any]:
