@@ -40,6 +40,7 @@ TESTED_THROUGH = {
     "engine/transformers/outbox.py": "engine/transformers/test_engine.py",
     "engine/transformers/track.py": "engine/transformers/test_scheduler.py",
     "engine/transformers/worker.py": "engine/transformers/test_engine.py",
+    "families/family.py": "families/test_catalogue.py",
     "prompt/built.py": "prompt/test_encoder.py",
     "prompt/exchanges.py": "prompt/test_window.py",
     "prompt/layout.py": "prompt/test_encoder.py",

@@ -65,3 +65,13 @@ def test_a_family_stops_at_its_own_marks_and_says_where_that_is_from(family: Fam
 def test_no_model_type_has_two_families() -> None:
     types = [model_type for family in FAMILIES for model_type in family.model_types]
     assert len(types) == len(set(types))
+
+
+def test_the_families_that_see_say_how_a_picture_is_written_and_where_that_is_from() -> None:
+    assert {family.name for family in FAMILIES if family.images} == {
+        "glm4v", "glm4.1v", "glm4v_moe", "qwen2_vl", "qwen3_vl",
+    }  # fmt: skip
+    for form in [family.image_form for family in FAMILIES if family.image_form is not None]:
+        assert form.source.startswith("https://")
+        assert form.placeholder
+        assert bool(form.before) == bool(form.after)

@@ -60,3 +60,10 @@ def test_the_special_tokens_follow_151329_ranks_in_the_published_order() -> None
         151338,
     )
     assert (ids["[gMASK]"], ids["<sop>"], ids["<|begin_of_image|>"]) == (151331, 151333, 151339)
+
+
+def test_glm4v_writes_a_picture_as_its_begin_pad_and_end() -> None:
+    parts = [{"type": "text", "text": "这是"}, {"type": "image"}, {"type": "text", "text": "什么？"}]
+    assert rendered(GLM4V, [SYSTEM, {"role": "user", "content": parts}]) == (
+        "[gMASK]<sop><|system|>\n你是小林。<|user|>\n这是<|begin_of_image|><|endoftext|><|end_of_image|>什么？<|assistant|>"
+    )

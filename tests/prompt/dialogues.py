@@ -7,8 +7,10 @@ from typing import Final
 
 from hypothesis import strategies as st
 
+from duihua.image import Image
 from duihua.messages import Message
 from duihua.prompt.encoder import PromptEncoder
+from duihua.prompt.images import ImagePlacer
 from duihua.prompt.layout import RenderOptions
 from duihua.prompt.template import ChatTemplate
 from prompt import traits
@@ -28,6 +30,27 @@ texts = st.lists(words | literals, max_size=4).map("".join)
 
 def encoder(template: str) -> PromptEncoder:
     return PromptEncoder(traits.tokenizer(), ChatTemplate(template))
+
+
+def seeing(name: str) -> PromptEncoder:
+    """An encoder of a model that sees: a picture has as many tokens as its width and height together."""
+    template, form = traits.SEEING[name]
+    placer = ImagePlacer(form, traits.tokenizer(), lambda width, height: width + height)
+    return PromptEncoder(traits.tokenizer(), ChatTemplate(template), images=placer)
+
+
+pictures = st.builds(
+    lambda number, width, height: Image(bytes([number]), width, height),
+    st.integers(0, 3), st.integers(1, 9), st.integers(1, 9),
+)  # fmt: skip
+
+
+@st.composite
+def pictured(draw: st.DrawFn, contents: st.SearchStrategy[str] = texts) -> list[Message]:
+    """A conversation with pictures at any place of its users' messages."""
+    messages = draw(conversations(contents))
+    parts = st.lists(contents | pictures, max_size=4)
+    return [Message.of("user", draw(parts)) if message.role == "user" else message for message in messages]
 
 
 @st.composite

@@ -7,9 +7,14 @@ from typing import Final
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from duihua.families import ImageForm
+from duihua.families.glm import GLM4V, GLM41V
+from duihua.families.qwen import QWEN3_VL
+
 SPECIAL: Final = (
     "<|endoftext|>", "[gMASK]", "<sop>", "<|system|>", "<|user|>", "<|assistant|>", "<|observation|>",
     "<|im_start|>", "<|im_end|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "[INST]", "[/INST]",
+    "<|begin_of_image|>", "<|image|>", "<|end_of_image|>", "<|vision_start|>", "<|image_pad|>", "<|vision_end|>",
 )  # fmt: skip
 NOT_SPECIAL: Final = ("<think>", "</think>", "<tool_call>", "</tool_call>")
 LITERALS: Final = SPECIAL + NOT_SPECIAL
@@ -77,3 +82,47 @@ ALL: Final = {
     "split": SPLIT, "starts": STARTS, "length": LENGTH, "tojson": TOJSON, "headers": HEADERS,
     "merged system": MERGED_SYSTEM, "plain": PLAIN, "dated": DATED,
 }  # fmt: skip
+
+
+def _seeing(template: str, each: str, after: str = "") -> str:
+    """A template that takes content in parts too, and writes each so; it writes `after` behind a list of them."""
+    parts = f"{{% for p in m.content %}}{each}{{% endfor %}}{after}"
+    written = f"{{% if m.content is string %}}{{{{ m.content }}}}{{% else %}}{parts}{{% endif %}}"
+    assert template.count("{{ m.content }}") == 1
+    return template.replace("{{ m.content }}", written)
+
+
+_EITHER: Final = "{% if p.type == 'image' %}PICTURE{% elif 'text' in p %}{{ p.text }}{% endif %}"
+_COUNTED: Final = "{% set ns = namespace(n=0) %}" + _seeing(
+    CHATML, _EITHER.replace("PICTURE", "{% set ns.n = ns.n + 1 %}Picture {{ ns.n }}: PICTURE")
+)
+_FIRST: Final = _seeing(
+    CHATML, "{% if p.type == 'image' %}PICTURE\n{% endif %}", "{% for p in m.content %}{{ p.text or '' }}{% endfor %}"
+)
+_QWEN: Final = "<|vision_start|><|image_pad|><|vision_end|>"
+_GLM: Final = "<|begin_of_image|><|image|><|end_of_image|>"
+_GLM_FIRST: Final = "<|begin_of_image|><|endoftext|><|end_of_image|>"
+
+_FORMS: Final = {_QWEN: QWEN3_VL.image_form, _GLM: GLM41V.image_form, _GLM_FIRST: GLM4V.image_form}
+_SEEING: Final = {
+    "glm": (_seeing(GLM, _EITHER), _GLM),
+    "glm-4v": (_seeing(GLM, _EITHER), _GLM_FIRST),
+    "chatml": (_seeing(CHATML, _EITHER), _QWEN),
+    "default system": (_seeing(DEFAULT_SYSTEM, _EITHER), _QWEN),
+    "thinking": (_seeing(THINKING, _EITHER), _QWEN),
+    "bare": (_seeing(CHATML, _EITHER), "<|image_pad|>"),
+    "counted": (_COUNTED, _QWEN),
+    "pictures first": (_FIRST, _QWEN),
+    "trim": (_seeing(CHATML, _EITHER.replace("p.text", "p.text | trim")), _QWEN),
+    "lines": (_seeing(GLM, _EITHER.replace("p.text", "'\n' ~ p.text ~ '\n'"), "\n"), _GLM),
+    "shortened": (_seeing(CHATML, _EITHER.replace("p.text", "p.text[:6]")), _QWEN),
+}
+
+
+def _with_form(template: str, picture: str) -> tuple[str, ImageForm]:
+    form = _FORMS.get(picture) or QWEN3_VL.image_form
+    assert form is not None
+    return template.replace("PICTURE", picture), form
+
+
+SEEING: Final = {name: _with_form(*value) for name, value in _SEEING.items()}

@@ -1,7 +1,7 @@
 """What a model family can do, as data; the one room where model names are compared."""
 
 from duihua.families.catalogue import FAMILIES, recognise
-from duihua.families.family import Family, RanksLayout
-from duihua.families.twins import twin_of
+from duihua.families.family import Family, ImageForm, RanksLayout
+from duihua.families.twins import MODELS_THAT_SEE, twin_of
 
-__all__ = ["FAMILIES", "Family", "RanksLayout", "recognise", "twin_of"]
+__all__ = ["FAMILIES", "MODELS_THAT_SEE", "Family", "ImageForm", "RanksLayout", "recognise", "twin_of"]

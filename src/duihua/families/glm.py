@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from duihua.families.family import Family, RanksLayout
+from duihua.families.family import Family, ImageForm, RanksLayout
 from duihua.families.generic import THINK
 
 __all__ = ["GLM4", "GLM4V", "GLM41V", "GLM45", "GLM45V"]
@@ -38,19 +38,45 @@ _RANKS: Final = RanksLayout(
 )
 
 
-def _chat_template(shown: str) -> str:
+_IMAGES: Final = ImageForm(
+    before="<|begin_of_image|>",
+    placeholder=("<|image|>",),
+    after="<|end_of_image|>",
+    source="https://huggingface.co/zai-org/GLM-4.1V-9B-Thinking: chat_template.jinja; transformers 5, "
+    "models/glm4v/processing_glm4v.py",
+)
+_FIRST_IMAGES: Final = ImageForm(
+    placeholder=("<|begin_of_image|>", "<|endoftext|>", "<|end_of_image|>"),
+    has_fixed_size=True,
+    source="https://huggingface.co/zai-org/glm-4v-9b: tokenization_chatglm.py, build_single_message; config.json, "
+    "boi_token_id, pad_token_id, eoi_token_id",
+)
+_WORDS: Final = "{{ '<|' + role + '|>\\n' + message['content'] }}"
+_PARTS: Final = (
+    "{{ '<|' + role + '|>\\n' }}"
+    "{%- if message['content'] is string -%}{{ message['content'] }}"
+    "{%- else -%}"
+    "{%- for part in message['content'] -%}"
+    "{{ '<|begin_of_image|><|endoftext|><|end_of_image|>' if part['type'] == 'image' else part['text'] }}"
+    "{%- endfor -%}"
+    "{%- endif -%}"
+)
+
+
+def _chat_template(shown: str, written: str = _WORDS) -> str:
     """The turns of GLM-4: no end mark, for the next role's token ends a turn.
 
     A call is an assistant's turn named after its function, its result an observation.
 
     Args:
         shown: the Jinja condition under which a message's content is written.
+        written: what is written then.
     """
     return (
         "[gMASK]<sop>"
         "{%- for message in messages -%}"
         "{%- set role = 'observation' if message['role'] == 'tool' else message['role'] -%}"
-        "{%- if " + shown + " -%}{{ '<|' + role + '|>\\n' + message['content'] }}{%- endif -%}"
+        "{%- if " + shown + " -%}" + written + "{%- endif -%}"
         "{%- for call in message['tool_calls'] or [] -%}"
         "{%- set arguments = call['function']['arguments'] -%}"
         "{{ '<|assistant|>' + call['function']['name'] + '\\n' }}"
@@ -79,8 +105,8 @@ GLM4V: Final = Family(
     model_types=(),  # "chatglm" with a vision_config
     stop_literals=_STOPS,
     template_marks=_MARKS,
-    images=True,
-    chat_template=_chat_template("message['content'] or not message['tool_calls']"),
+    image_form=_FIRST_IMAGES,
+    chat_template=_chat_template("message['content'] or not message['tool_calls']", _PARTS),
     chat_names=("glm-4v",),
     ranks=_RANKS,
     source="https://huggingface.co/zai-org/glm-4v-9b: tokenization_chatglm.py",
@@ -93,7 +119,7 @@ GLM41V: Final = Family(
     stop_literals=_STOPS,
     template_marks=_MARKS,
     reasoning=THINK,  # the model opens it; the template does not mention it
-    images=True,
+    image_form=_IMAGES,
     source="https://huggingface.co/zai-org/GLM-4.1V-9B-Thinking",
 )
 
@@ -114,6 +140,6 @@ GLM45V: Final = Family(
     stop_literals=_STOPS,
     template_marks=_MARKS,
     reasoning=THINK,
-    images=True,
+    image_form=_IMAGES,
     source="https://huggingface.co/zai-org/GLM-4.5V",
 )

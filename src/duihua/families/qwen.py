@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from duihua.families.family import Family, RanksLayout
+from duihua.families.family import Family, ImageForm, RanksLayout
 from duihua.families.generic import THINK
 
 __all__ = ["QWEN", "QWEN2", "QWEN2_VL", "QWEN3", "QWEN3_VL"]
@@ -27,6 +27,14 @@ _RANKS: Final = RanksLayout(
     ),
     nfc=True,
     source="https://huggingface.co/Qwen/Qwen-7B-Chat: tokenization_qwen.py",
+)
+
+_IMAGES: Final = ImageForm(
+    before="<|vision_start|>",
+    placeholder=("<|image_pad|>",),
+    after="<|vision_end|>",
+    source="https://huggingface.co/Qwen/Qwen2.5-VL-7B-Instruct, https://huggingface.co/Qwen/Qwen3-VL-8B-Instruct: "
+    "chat_template.json; transformers 5, models/qwen2_vl/processing_qwen2_vl.py",
 )
 
 _CHAT_TEMPLATE: Final = (
@@ -67,7 +75,7 @@ QWEN2_VL: Final = Family(
     model_types=("qwen2_vl", "qwen2_5_vl"),
     stop_literals=_STOPS,
     template_marks=_MARKS,
-    images=True,
+    image_form=_IMAGES,
     source="https://huggingface.co/Qwen/Qwen2.5-VL-7B-Instruct",
 )
 
@@ -88,6 +96,6 @@ QWEN3_VL: Final = Family(
     stop_literals=_STOPS,
     template_marks=_MARKS,
     reasoning=THINK,
-    images=True,
+    image_form=_IMAGES,
     source="https://huggingface.co/Qwen/Qwen3-VL-8B-Instruct",
 )

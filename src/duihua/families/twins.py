@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-__all__ = ["twin_of"]
+__all__ = ["MODELS_THAT_SEE", "twin_of"]
+
+MODELS_THAT_SEE: Final = ("zai-org/GLM-4.1V-9B-Thinking", "Qwen/Qwen3-VL-8B-Instruct")
 
 _BY_NAME: Final = (  # the first mark found in the name decides
     ("glm-4v", "zai-org/GLM-4.1V-9B-Thinking"),
@@ -18,7 +20,6 @@ _BY_NAME: Final = (  # the first mark found in the name decides
     ("qwen-72b", "Qwen/Qwen2.5-72B-Instruct"),
 )
 _BY_TYPE: Final = {"chatglm": "zai-org/glm-4-9b-chat-hf", "qwen": "Qwen/Qwen2.5-7B-Instruct"}
-_SEEING_CHATGLM: Final = "zai-org/GLM-4.1V-9B-Thinking"
 
 
 def twin_of(name: str, config: Mapping[str, Any]) -> str | None:
@@ -35,4 +36,4 @@ def twin_of(name: str, config: Mapping[str, Any]) -> str | None:
         if mark in lowered:
             return twin
     model_type = str(config.get("model_type", ""))
-    return _SEEING_CHATGLM if model_type == "chatglm" and "vision_config" in config else _BY_TYPE.get(model_type)
+    return MODELS_THAT_SEE[0] if model_type == "chatglm" and "vision_config" in config else _BY_TYPE.get(model_type)

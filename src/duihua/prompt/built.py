@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
-from duihua.messages import Message
 from duihua.prompt.layout import Layout
 from duihua.prompt.literals import Guard
 from duihua.prompt.prompt import Owner, Prompt, Span
+from duihua.request import PlacedImage
 
 __all__ = ["Built", "clean_seams", "prompt_of", "shared_messages", "shared_text", "token_positions"]
 
@@ -17,7 +17,7 @@ __all__ = ["Built", "clean_seams", "prompt_of", "shared_messages", "shared_text"
 class Built:
     """A prompt that was built, and all that is needed to build on it."""
 
-    messages: tuple[Message, ...]
+    messages: tuple[Hashable, ...]  # by what caches know them by
     key: Hashable
     guard: Guard
     layout: Layout
@@ -27,10 +27,14 @@ class Built:
     clean: tuple[bool, ...]  # whether a seam lies beside a control token: what follows is pieces of its own
 
 
-def prompt_of(built: Built) -> Prompt:
-    """The prompt itself."""
+def prompt_of(built: Built, images: tuple[PlacedImage, ...] = ()) -> Prompt:
+    """The prompt itself, with the pictures in it."""
     return Prompt(
-        token_ids=built.token_ids, spans=tuple(_spans(built)), guarded_text=built.layout.text, guard=built.guard
+        token_ids=built.token_ids,
+        spans=tuple(_spans(built)),
+        images=images,
+        guarded_text=built.layout.text,
+        guard=built.guard,
     )
 
 
@@ -56,7 +60,7 @@ def _with_tools(spans: list[Span], start: int, end: int) -> list[Span]:
     return result
 
 
-def shared_messages(left: Sequence[Message], right: Sequence[Message]) -> int:
+def shared_messages(left: Sequence[Hashable], right: Sequence[Hashable]) -> int:
     """How many messages two conversations share from the start; the same objects compare at once."""
     count = min(len(left), len(right))
     if count and left[0] != right[0]:
@@ -66,7 +70,7 @@ def shared_messages(left: Sequence[Message], right: Sequence[Message]) -> int:
     return next((i for i in range(count) if left[i] is not right[i] and left[i] != right[i]), count)
 
 
-def shared_text(base: Built, messages: Sequence[Message], text: str) -> int:
+def shared_text(base: Built, messages: Sequence[Hashable], text: str) -> int:
     """How many of the base's messages stand in this text, to the letter, with a clean seam after them."""
     low, high = 0, min(shared_messages(base.messages, messages), len(messages) - 1)
     if text.startswith(base.layout.text[: base.layout.seams[high]]):

@@ -16,12 +16,14 @@ from typing import Final
 from tokenizers import Tokenizer
 
 from duihua.errors import InvalidMessages, UnsupportedFeature
+from duihua.families import MODELS_THAT_SEE
 from duihua.messages import Message
 from duihua.prompt.built import Built, clean_seams, prompt_of, shared_text, token_positions
 from duihua.prompt.continuing import check_continuable
+from duihua.prompt.images import ImagePlacer
 from duihua.prompt.layout import Layout, LayoutMaker, RenderOptions
 from duihua.prompt.literals import Guard, private_characters
-from duihua.prompt.memo import Memo, characters_of
+from duihua.prompt.memo import Memo, characters_of, known
 from duihua.prompt.pieces import PieceEncoder, Sampled
 from duihua.prompt.prompt import Prompt, Span
 from duihua.prompt.remembered import RememberedPrompts
@@ -41,25 +43,34 @@ class PromptEncoder:
     Args:
         tokenizer: the model's; it is read, never changed.
         template: the model's, or None for a base model, which has raw prompts only.
+        images: places and counts pictures, where the model sees any.
         check: called now and then while much is encoded; what it raises ends that.
     """
 
-    def __init__(self, tokenizer: Tokenizer, template: ChatTemplate | None, *, check: Check = no_check) -> None:
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        template: ChatTemplate | None,
+        *,
+        images: ImagePlacer | None = None,
+        check: Check = no_check,
+    ) -> None:
         self._tokenizer = tokenizer
         self._check = check
         self._pieces = PieceEncoder(tokenizer, check)
         self._template = template
-        self._layouts = None if template is None else _layouts(template, self._pieces)
+        self._images = images
+        self._layouts = None if template is None else self._layouts_with(template, _guard(template, self._pieces))
         self._remembered = RememberedPrompts()
-        self._harmless = Memo[Message, None](_HARMLESS)
+        self._harmless = Memo[Hashable, None](_HARMLESS)
 
     def apart(self, check: Check) -> PromptEncoder:
         """Another encoder of the same model, for another thread: nothing that changes is shared."""
-        return PromptEncoder(self._tokenizer, self._template, check=check)
+        return PromptEncoder(self._tokenizer, self._template, images=self._images, check=check)
 
     def unseen(self, messages: Sequence[Message]) -> int:
         """Characters of those messages that were in no prompt before."""
-        return sum(characters_of(message) for message in messages if message not in self._harmless)
+        return sum(characters_of(message) for message in messages if message.known_by not in self._harmless)
 
     def encode_raw(self, text: str, *, most: int | None = None) -> Prompt:
         """Raw text as a prompt: control literals in it are control tokens, no template is used.
@@ -112,23 +123,31 @@ class PromptEncoder:
             FarTooLong: it has more than `most` tokens by far; it was not encoded.
             InvalidMessages: the template refuses the messages, or they hold a control literal that cannot be
                 kept plain text; or see `duihua.prompt.continuing`.
-            UnsupportedFeature: the model has no chat template.
+            InvalidImage: a picture that the model's image processor does not take.
+            UnsupportedFeature: the model has no chat template; or there are pictures, and the model or its template
+                takes none.
         """
         layouts, options = self._layouts_for(messages, options), self._dated(options)
         if layouts is not self._layouts:
-            return prompt_of(self._build(tuple(messages), options, layouts, most))
+            return self._prompt(self._build(tuple(messages), options, layouts, most), messages)
         asked = json.dumps([options.tools, options.variables], sort_keys=True)
         key = (asked, options.generation_prompt, options.continue_final)
         built = self._build_on(tuple(messages), key, options, layouts, most)
-        self._remembered.keep(built)
-        return prompt_of(built)
+        self._remembered.keep(_opening(messages, key), built)
+        return self._prompt(built, messages)
 
     def measure(
         self, messages: Sequence[Message], options: RenderOptions = RenderOptions(), *, most: int | None = None
     ) -> Prompt:
         """The same as `encode`, for a few messages whose cost is asked: nothing is kept to build on."""
         layouts = self._layouts_for(messages, options)
-        return prompt_of(self._build(tuple(messages), self._dated(options), layouts, most))
+        return self._prompt(self._build(tuple(messages), self._dated(options), layouts, most), messages)
+
+    def _prompt(self, built: Built, messages: Sequence[Message]) -> Prompt:
+        images = [placed.image for message in messages for placed in message.images]
+        if self._images is None or not images:
+            return prompt_of(built)
+        return prompt_of(built, self._images.place(built.token_ids, images))
 
     def _dated(self, options: RenderOptions) -> RenderOptions:
         return options if self._template and self._template.is_dated else replace(options, now=None)
@@ -139,20 +158,28 @@ class PromptEncoder:
             check_continuable(messages)
         if self._layouts is None or self._template is None:
             raise UnsupportedFeature("chat", "this is a base model without a chat template: use raw completion")
+        if self._images is None and any(message.images for message in messages):
+            raise UnsupportedFeature(
+                "images", f"this model reads words only: use one that sees, such as {' or '.join(MODELS_THAT_SEE)}"
+            )
         private = self._private(messages) | private_characters([options.tools, options.variables or {}])
         if not private or not self._layouts.guard.clashes_with(private):
             return self._layouts
-        return LayoutMaker(self._template, self._layouts.guard.avoiding(private), self._pieces.literals)
+        return self._layouts_with(self._template, self._layouts.guard.avoiding(private))
 
     def _private(self, messages: Sequence[Message]) -> set[str]:
         """The private-use characters in the messages; those known to hold none are not looked at again."""
         found: set[str] = set()
-        for message in [message for message in messages if message not in self._harmless]:
+        for message in [message for message in messages if message.known_by not in self._harmless]:
             private = private_characters(message)
             found |= private
             if not private:
-                self._harmless.keep(message, None, characters_of(message))
+                self._harmless.keep(message.known_by, None, characters_of(message))
         return found
+
+    def _layouts_with(self, template: ChatTemplate, guard: Guard) -> LayoutMaker:
+        form = None if self._images is None else self._images.form
+        return LayoutMaker(template, guard, self._pieces.literals, form)
 
     def _build_on(
         self,
@@ -164,7 +191,9 @@ class PromptEncoder:
     ) -> Built:
         text = layouts.render(messages, options)
         self._pieces.check_length(text, layouts.guard, most)
-        base = self._remembered.nearest(key, messages) if self._pieces.is_piecewise else None
+        base = None
+        if self._pieces.is_piecewise:
+            base = self._remembered.nearest(_opening(messages, key), known(messages))
         grown = None if base is None else self._grow(base, messages, options, layouts, text)
         return grown or replace(self._build(messages, options, layouts, None, text), key=key)
 
@@ -172,7 +201,8 @@ class PromptEncoder:
         self, base: Built, messages: tuple[Message, ...], options: RenderOptions, layouts: LayoutMaker, text: str
     ) -> Built | None:
         """Build on what another prompt shares with this one; None where the rest reads differently alone."""
-        shared = shared_text(base, messages, text)
+        keys = known(messages)
+        shared = shared_text(base, keys, text)
         lead = _lead(messages)
         start = next((i for i in range(shared, lead, -1) if messages[i].role == "user"), lead)
         if start == lead:
@@ -192,7 +222,7 @@ class PromptEncoder:
         tokens = base.token_seams[shared]
         return replace(
             base,
-            messages=messages,
+            messages=keys,
             layout=Layout(text, text, seams, base.layout.tools),
             token_ids=base.token_ids[:tokens] + tuple(encoded.token_ids),
             token_seams=base.token_seams[:shared] + tuple(tokens + position for position in where),
@@ -216,7 +246,7 @@ class PromptEncoder:
         tokens = [self._token_at(position, layout.text, encoded.borders, layouts.guard) for position in positions]
         count = len(layout.seams)
         return Built(
-            messages=messages,
+            messages=known(messages),
             key=None,
             guard=layouts.guard,
             layout=layout,
@@ -241,9 +271,13 @@ class PromptEncoder:
         return before[1] + next((i for i, start in enumerate(starts) if start >= within), len(starts))
 
 
-def _layouts(template: ChatTemplate, pieces: PieceEncoder) -> LayoutMaker:
-    guard = Guard(pieces.literals, avoid=frozenset(private_characters(template.source)))
-    return LayoutMaker(template, guard, pieces.literals)
+def _guard(template: ChatTemplate, pieces: PieceEncoder) -> Guard:
+    return Guard(pieces.literals, avoid=frozenset(private_characters(template.source)))
+
+
+def _opening(messages: Sequence[Message], key: Hashable) -> Hashable:
+    """What tells a conversation from most others: how it is rendered, and its messages up to the first user's."""
+    return key, known(messages[: _lead(messages) + 1])
 
 
 def _lead(messages: Sequence[Message]) -> int:

@@ -5,6 +5,9 @@ caller's. Where both are the same text (but for the brackets), the brackets tell
 lie. What the template wrote between two messages is parted at a *seam*: what it writes after a message when the
 conversation ends there belongs to that message, the rest heads the next one. Where a template trims, splits or
 moves text so that the two differ, seams are found by rendering prefixes of the conversation instead.
+
+A picture is no string that could be bracketed. But the template writes it as a sequence of control tokens that no
+caller can write, so the places of pictures are known from the text itself, in their order.
 """
 
 from __future__ import annotations
@@ -12,14 +15,16 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, cast
 
-from duihua.errors import InvalidMessages
+from duihua.errors import InvalidMessages, UnsupportedFeature
+from duihua.families import ImageForm
 from duihua.messages import Message, Role
 from duihua.prompt.continuing import render_to_content
+from duihua.prompt.images import wrong_count
 from duihua.prompt.literals import Guard, Literals
 from duihua.prompt.memo import Memo, characters_of
 from duihua.prompt.template import ChatTemplate
@@ -60,23 +65,33 @@ class Layout:
 class LayoutMaker:
     """Lays conversations out for one template and one guard, which stays the same for its life."""
 
-    def __init__(self, template: ChatTemplate, guard: Guard, literals: Literals) -> None:
+    def __init__(self, template: ChatTemplate, guard: Guard, literals: Literals, form: ImageForm | None = None) -> None:
+        """Learn how the template writes.
+
+        Args:
+            form: how it writes pictures, where the model sees any.
+        """
         self._template = template
         self.guard = guard
         self._literals = literals
         self._closings: dict[tuple[Role, bool, str], int] = {}
-        self._guarded = Memo[Message, Mapping[str, Any]](_REMEMBERED)
+        self._guarded = Memo[Hashable, Mapping[str, Any]](_REMEMBERED)
+        self._pictures = None if form is None else _pattern(form)
+        self._placeholder = "" if form is None else "".join(form.placeholder)
         self._user_heading = self._probe_user_heading()
 
     def render(self, messages: Sequence[Message], options: RenderOptions) -> str:
         """The prompt's text, guarded.
 
         Raises:
-            InvalidMessages: the template refuses the messages, or writes a control literal of theirs in an
-                escaped form that no longer reads as the literal.
+            InvalidMessages: the template refuses the messages, writes a control literal of theirs in an escaped form
+                that no longer reads as the literal, or writes more or fewer pictures than they have.
+            UnsupportedFeature: it writes no pictures at all.
         """
         known = self._guarded.get
-        return self._render([known(message) or self._plain(message) for message in messages], options, bracketed=False)
+        return self._render(
+            [known(message.known_by) or self._plain(message) for message in messages], options, bracketed=False
+        )
 
     def lay_out(self, messages: Sequence[Message], options: RenderOptions, text: str | None = None) -> Layout:
         """Render a conversation and find its seams; `text` is what `render` gave, where it is known.
@@ -87,7 +102,7 @@ class LayoutMaker:
         exact = self.render(messages, options) if text is None else text
         owned = [self.guard.message(message, index + 1) for index, message in enumerate(messages)]
         bracketed = self._render(owned, options, bracketed=True)
-        regions = self._regions(bracketed, len(messages)) if self.guard.unbracket(bracketed) == exact else None
+        regions = self._regions(bracketed, exact, messages) if self.guard.unbracket(bracketed) == exact else None
         if regions is None:
             self._refuse_made_up_literals(messages, options, exact)
             return Layout(exact, exact, self._seams_by_prefix(messages, options, exact), None)
@@ -97,7 +112,7 @@ class LayoutMaker:
     def _plain(self, message: Message) -> Mapping[str, Any]:
         """A message guarded, once: a conversation brings the same ones at every turn."""
         guarded = self.guard.message(message)
-        self._guarded.keep(message, guarded, characters_of(message))
+        self._guarded.keep(message.known_by, guarded, characters_of(message))
         return guarded
 
     def _render(self, messages: Sequence[Mapping[str, Any]], options: RenderOptions, *, bracketed: bool) -> str:
@@ -114,6 +129,7 @@ class LayoutMaker:
             generation_prompt=options.generation_prompt,
             now=options.now,
         )
+        self._check_pictures(messages, text)
         literal = self.guard.escaped_in(text)
         if literal is not None:
             raise InvalidMessages(
@@ -121,18 +137,45 @@ class LayoutMaker:
             )
         return text
 
-    def _regions(self, bracketed: str, count: int) -> dict[int, tuple[int, int]] | None:
-        """First and last character of each owner's words; None where they overlap or are out of order."""
+    def _check_pictures(self, messages: Sequence[Mapping[str, Any]], text: str) -> None:
+        if self._pictures is None:
+            return
+        contents = (message["content"] for message in messages if isinstance(message["content"], list))
+        pictures = sum(part["type"] == "image" for content in contents for part in content)
+        written = text.count(self._placeholder)
+        if written != pictures:
+            raise wrong_count(written, pictures)
+
+    def _regions(self, bracketed: str, text: str, messages: Sequence[Message]) -> dict[int, tuple[int, int]] | None:
+        """First and last character of each owner's words and pictures; None where they overlap or are out of order.
+
+        Args:
+            text: the bracketed text without its brackets.
+        """
         regions: dict[int, tuple[int, int]] = {}
         try:
-            for owner, start, end in self.guard.owners(bracketed):
-                regions[owner] = (regions[owner][0] if owner in regions else start, end)
+            for owner, start, end in self._stretches(bracketed, text, messages):
+                first, last = regions.get(owner, (start, end))
+                regions[owner] = (min(first, start), max(last, end))
         except ValueError:
             return None
-        in_order = [regions[index] for index in range(1, count + 1) if index in regions]
+        in_order = [regions[index] for index in range(1, len(messages) + 1) if index in regions]
         if any(later[0] < earlier[1] for earlier, later in itertools.pairwise(in_order)):
             return None
         return regions
+
+    def _stretches(self, bracketed: str, text: str, messages: Sequence[Message]) -> list[tuple[int, int, int]]:
+        """(owner, start, end) of each caller's string and each picture, in characters of the text without brackets.
+
+        Raises:
+            ValueError: the template tore the brackets apart, or writes other pictures than there are.
+        """
+        found = self.guard.owners(bracketed)
+        owners = [index for index, message in enumerate(messages, 1) for _ in message.images]
+        if owners and self._pictures is not None:
+            places = (match.span() for match in self._pictures.finditer(text))
+            found += [(owner, *place) for owner, place in zip(owners, places, strict=True)]
+        return found
 
     def _seams(
         self, messages: Sequence[Message], options: RenderOptions, exact: str, regions: Mapping[int, tuple[int, int]]
@@ -167,10 +210,11 @@ class LayoutMaker:
         ending = RenderOptions(variables=options.variables, now=options.now, generation_prompt=False)
         try:
             bracketed = self._render(owned, ending, bracketed=True)
-            _, _, end = self.guard.owners(bracketed)[-1]
-        except (InvalidMessages, ValueError, IndexError):
+            text = self.guard.unbracket(bracketed)
+            end = max(end for _, _, end in self._stretches(bracketed, text, recent))
+        except (InvalidMessages, UnsupportedFeature, ValueError):
             return 0
-        closing = self.guard.unbracket(bracketed)[end:]
+        closing = text[end:]
         return len(closing) if gap.startswith(closing) else 0
 
     def _first_seam(self, before: str, role: Role) -> int:
@@ -186,10 +230,11 @@ class LayoutMaker:
         try:
             layout = [self.guard.message(message, index + 1) for index, message in enumerate(messages)]
             bracketed = self._render(layout, RenderOptions(generation_prompt=False), bracketed=True)
-            regions = self._regions(bracketed, len(messages))
+            text = self.guard.unbracket(bracketed)
+            regions = self._regions(bracketed, text, messages)
             if regions is None or 2 not in regions or 3 not in regions:
                 return ""
-            gap = self.guard.unbracket(bracketed)[regions[2][1] : regions[3][0]]
+            gap = text[regions[2][1] : regions[3][0]]
             return gap[self._closing(messages[:2], RenderOptions(), gap) :]
         except InvalidMessages:
             return ""
@@ -207,7 +252,7 @@ class LayoutMaker:
         """What a conversation ending here would read."""
         try:
             return self.render(messages, replace(options, generation_prompt=False, continue_final=False))
-        except InvalidMessages:  # a conversation that may not end here has no end here
+        except (InvalidMessages, UnsupportedFeature):  # a conversation that may not end here has no end here
             return ""
 
     def _refuse_made_up_literals(self, messages: Sequence[Message], options: RenderOptions, exact: str) -> None:
@@ -238,10 +283,20 @@ class LayoutMaker:
 
         plain = self.guard.message(message)
         words = {key: blot(value) for key, value in plain.items() if key not in ("role", "tool_calls")}
+        if message.images:
+            words["content"] = [
+                {**part, **blot({"text": part["text"]})} if "text" in part else part for part in plain["content"]
+            ]
         calls = [
             {**call, "id": blot(call["id"]), "function": blot(call["function"])} for call in plain.get("tool_calls", ())
         ]
         return {"role": message.role, **words, **({"tool_calls": calls} if calls else {})}
+
+
+def _pattern(form: ImageForm) -> re.Pattern[str]:
+    """A picture as templates write it, with what stands around it where they do write that."""
+    before, after = (f"(?:{re.escape(text)})?" for text in (form.before, form.after))
+    return re.compile(before + re.escape("".join(form.placeholder)) + after)
 
 
 def _agreement(prefix: str, text: str) -> int:

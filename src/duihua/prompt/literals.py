@@ -176,9 +176,21 @@ class Guard:
             return [self.value(item, owner, keys=keys) for item in cast("Sequence[Any]", value)]
         return value
 
+    def content(self, message: Message, owner: int | None = None) -> str | list[dict[str, str]]:
+        """What a message says as templates expect it: a string, or parts where it has pictures.
+
+        Source: https://huggingface.co/docs/transformers/main/chat_templating_multimodal.
+        """
+        if not message.images:
+            return self.text(message.content, owner)
+        return [
+            {"type": "text", "text": self.text(part, owner)} if isinstance(part, str) else {"type": "image"}
+            for part in message.parts
+        ]
+
     def message(self, message: Message, owner: int | None = None) -> dict[str, Any]:
         """A message as templates expect it, its strings guarded; an owner also brackets them."""
-        result: dict[str, Any] = {"role": message.role, "content": self.text(message.content, owner)}
+        result: dict[str, Any] = {"role": message.role, "content": self.content(message, owner)}
         if message.reasoning:
             result["reasoning_content"] = self.text(message.reasoning, owner)
         if message.tool_calls:

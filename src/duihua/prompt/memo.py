@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from typing import Final, Generic, TypeVar
 
 from duihua.messages import Message
 
-__all__ = ["Memo", "characters_of"]
+__all__ = ["Memo", "characters_of", "known"]
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
@@ -42,3 +43,10 @@ def characters_of(message: Message) -> int:
     """Characters of all that a message says."""
     calls = sum(len(call.name) + len(call.arguments) for call in message.tool_calls)
     return len(message.content) + len(message.reasoning) + calls
+
+
+def known(messages: Sequence[Message]) -> tuple[Hashable, ...]:
+    """What caches know these messages by: themselves, where they hold no pictures."""
+    if any(message.images for message in messages):
+        return tuple(message.known_by for message in messages)
+    return tuple(messages)

@@ -10,7 +10,6 @@ from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from typing import Final
 
-from duihua.messages import Message
 from duihua.prompt.built import Built, shared_messages
 
 __all__ = ["RememberedPrompts"]
@@ -18,11 +17,9 @@ __all__ = ["RememberedPrompts"]
 _ALIKE: Final = 8  # conversations kept of those that open alike
 _CHARACTERS: Final = 2**23  # of all prompts that are kept, together
 
-_Opening = tuple[Hashable, tuple[Message, ...]]
-
 
 class RememberedPrompts:
-    """Prompts by the conversation they belong to; those used longest ago go first.
+    """Prompts by the opening of the conversation they belong to; those used longest ago go first.
 
     Args:
         characters: that the texts of all prompts kept have at most.
@@ -31,20 +28,19 @@ class RememberedPrompts:
     def __init__(self, characters: int = _CHARACTERS) -> None:
         self._most = characters
         self._held = 0
-        self._by_opening: OrderedDict[_Opening, list[Built]] = OrderedDict()
+        self._by_opening: OrderedDict[Hashable, list[Built]] = OrderedDict()
 
     def __len__(self) -> int:
         """How many prompts are kept."""
         return sum(map(len, self._by_opening.values()))
 
-    def nearest(self, key: Hashable, messages: Sequence[Message]) -> Built | None:
-        """The prompt that shares most messages with these, of those made under this key; None where none shares any."""
-        alike = self._by_opening.get(_opening(key, messages), ())
+    def nearest(self, opening: Hashable, messages: Sequence[Hashable]) -> Built | None:
+        """The prompt of this opening that shares most messages with these; None where there is none."""
+        alike = self._by_opening.get(opening, ())
         return max(alike, key=lambda built: shared_messages(built.messages, messages), default=None)
 
-    def keep(self, built: Built) -> None:
+    def keep(self, opening: Hashable, built: Built) -> None:
         """Keep a prompt in the place of the one that it goes on with, if there is one."""
-        opening = _opening(built.key, built.messages)
         alike = self._by_opening.setdefault(opening, [])
         self._by_opening.move_to_end(opening)
         earlier = next((old for old in alike if _goes_on_with(old, built)), None)
@@ -58,11 +54,6 @@ class RememberedPrompts:
         while self._held > self._most:
             _, gone = self._by_opening.popitem(last=False)
             self._held -= sum(len(each.layout.text) for each in gone)
-
-
-def _opening(key: Hashable, messages: Sequence[Message]) -> _Opening:
-    end = next((i for i, message in enumerate(messages) if message.role != "system"), len(messages))
-    return key, tuple(messages[: end + 1])
 
 
 def _goes_on_with(old: Built, built: Built) -> bool:
