@@ -37,11 +37,12 @@ TOLD: dict[str, tuple[Any, str, Any]] = {
     "max_adapter_rank": (12, "max_lora_rank", 16),
     "kv_capacity": (1024, "kv_cache_memory_bytes", 2 * 2 * 2 * 32 * 4 * (1024 + 8 * 128)),
 }
+SEEN = {"max_images"}  # told of models that see only
 OURS = {"queue_limit", "log_file", "device", "threads", "gather_ms"}  # of the engine itself, or refused
 
 
 def test_every_setting_is_told_or_ours() -> None:
-    assert {field.name for field in dataclasses.fields(EngineSettings)} == set(TOLD) | OURS
+    assert {field.name for field in dataclasses.fields(EngineSettings)} == set(TOLD) | SEEN | OURS
     assert set(VLLM_ONLY) - OURS <= set(TOLD)
 
 
@@ -53,6 +54,26 @@ def test_a_setting_becomes_vllms_argument(checkpoint: Checkpoints, name: str) ->
         more["dtype"] = "float32"
     args = engine_args(checkpoint("qwen3"), EngineSettings(**{name: value}, **more))
     assert args[argument] == told
+
+
+def test_a_model_that_sees_is_given_room_for_pictures_and_its_tokenizer(
+    checkpoint: Checkpoints, tmp_path: Path
+) -> None:
+    path = checkpoint("glm4v")
+    for settings, images in (
+        (EngineSettings(), 8),
+        (EngineSettings(max_images=3), 3),
+        (EngineSettings(max_images=0), 0),
+    ):
+        args = engine_args(path, settings)
+        assert args["limit_mm_per_prompt"] == {"image": images, "video": 0}
+        assert args["skip_tokenizer_init"] == (images == 0)
+    blind = engine_args(checkpoint("qwen3"), EngineSettings(max_images=3))
+    assert "limit_mm_per_prompt" not in blind
+    assert blind["skip_tokenizer_init"] is True
+    for name in ("config.json", "model.safetensors"):  # no file says how pictures are cut up
+        (tmp_path / name).symlink_to(path / name)
+    assert engine_args(tmp_path, EngineSettings())["limit_mm_per_prompt"]["image"] == 0
 
 
 @pytest.mark.parametrize("name", [name for name in TOLD if name not in ("dtype", "allow_pickle", "max_adapter_rank")])

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from checkpoints import SEEING
+from checkpoints import SEEING, make_adapter
 from duihua.engine.protocol import Engine
 from duihua.engine.settings import EngineSettings
 from duihua.engine.transformers.engine import TransformersEngine
+from duihua.errors import AdapterRejected
 from duihua.image import Image
 from duihua.request import GenerationRequest
 from engine.contract import LONG, PROMPT, Scenario, answer, play_alone
@@ -66,6 +67,17 @@ def test_greedy_ids_are_those_of_the_transformers_engine(stage: _Stage) -> None:
     stage.play(scenario)
     play_alone(lambda: TransformersEngine.load(stage.path, EngineSettings(device="cpu", dtype="float32")), scenario)
     assert found[0] == found[1]
+
+
+def test_an_adapter_of_the_vision_tower_is_refused_by_the_layer_it_changes(stage: _Stage, tmp_path: Path) -> None:
+    """vLLM would load it and leave those layers as they are."""
+    adapter = make_adapter(tmp_path / "seer", stage.path, targets=("qkv", "q_proj"))
+
+    async def scenario(engine: Engine) -> None:
+        with pytest.raises(AdapterRejected, match=r"visual.blocks.0.attn.qkv, and vLLM adapts the language tower only"):
+            await engine.load_adapter("seer", adapter)
+
+    stage.play(scenario)
 
 
 def test_the_loop_goes_on_while_a_large_picture_is_made_ready(stage: _Stage) -> None:

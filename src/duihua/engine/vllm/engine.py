@@ -50,6 +50,7 @@ _log = logging.getLogger(__name__)
 # What one request may have on a GPU: vLLM's engine dies of more (vllm/v1/worker/gpu/sample/logit_bias.py).
 _MOST_BIASES: Final = 1024
 _MOST_STOPS: Final = 128  # with min_tokens, which keeps them out
+_TOWERS: Final = frozenset({"visual", "vision_tower", "vision_model"})  # vLLM passes over an adapter's layers there
 _FEATURES: Final = ("rank_pattern", "alpha_pattern")  # beyond plain LoRA, what vLLM reads (vllm/lora/peft_helper.py)
 
 
@@ -290,6 +291,11 @@ class VllmEngine:
             raise AdapterRejected(
                 f"{adapter.path} has {', '.join(strange)}, which vLLM does not run: use --engine transformers, or "
                 "merge it into its base with `duihua adapters merge`"
+            )
+        if seeing := next((layer for layer in adapter.layers if not _TOWERS.isdisjoint(layer.split("."))), None):
+            raise AdapterRejected(
+                f"{adapter.path} changes {seeing}, and vLLM adapts the language tower only: use --engine transformers, "
+                "or merge it into its base with `duihua adapters merge`"
             )
         if adapter.rank > self._max_rank:
             raise AdapterRejected(
