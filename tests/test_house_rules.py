@@ -46,7 +46,6 @@ TESTED_THROUGH = {
     "prompt/layout.py": "prompt/test_encoder.py",
     "prompt/literals.py": "prompt/test_encoder.py",
     "prompt/opening.py": "chat/test_chat.py",
-    "prompt/shorten.py": "prompt/test_window.py",
     "prompt/template.py": "prompt/test_encoder.py",
     "web/layout.py": "web/test_page.py",
 }

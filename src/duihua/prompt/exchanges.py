@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
 from duihua.messages import Message
+from duihua.prompt.memo import known
 
 __all__ = ["Exchange", "Parted"]
 
@@ -53,6 +54,14 @@ class Parted:
         starts[:1] = [lead]  # an answer before any question goes with the first exchange
         ends = [*starts[1:], len(messages)]
         return [Exchange(start, messages[start:end]) for start, end in zip(starts, ends, strict=True)]
+
+    def known(self, exchange: Exchange) -> tuple[Hashable, ...]:
+        """What caches know one of the exchanges by."""
+        return known(exchange.messages) if self._has_pictures else exchange.messages
+
+    @cached_property
+    def _has_pictures(self) -> bool:
+        return any(message.images for message in self.messages)
 
     @cached_property
     def pinned(self) -> frozenset[int]:

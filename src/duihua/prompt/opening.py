@@ -48,7 +48,7 @@ def opening_of(
     if None in tags:
         tags = [None, None]
     return Opening(
-        prompt_tokens=len(prompt.token_ids),
+        prompt_tokens=prompt.length,
         opener=opener,
         tail=prompt.text_after(opener) if opener else "",
         tail_ids=prompt.token_ids[start:] if opener else (),

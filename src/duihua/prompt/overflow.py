@@ -25,9 +25,9 @@ def overflow(
     names = [_part_of(parted, index) for index in indices]
     parts = {"system": 0, "tools": 0, "pinned turns": 0, "earlier turns": 0, "last turn": 0, "template": 0}
     for span in prompt.spans:
-        parts[_name(span.owner, names)] += span.end - span.start
+        parts[_name(span.owner, names)] += prompt.tokens_in(span)
     return ContextOverflow(
-        prompt_tokens=len(prompt.token_ids),
+        prompt_tokens=prompt.length,
         limit=limit,
         context_window=size,
         parts={name: tokens for name, tokens in parts.items() if tokens},
@@ -45,7 +45,7 @@ def fixed_overflow(lead: int, prompt: Prompt, *, limit: int, size: int, wider: s
     parts = {"system": 0, "tools": 0, "template": 0}
     for span in prompt.spans:
         if span.owner != lead:
-            parts[_name(span.owner, ["system"] * lead)] += span.end - span.start
+            parts[_name(span.owner, ["system"] * lead)] += prompt.tokens_in(span)
     tokens = sum(parts.values())
     return ContextOverflow(
         prompt_tokens=max(tokens, limit + 1),

@@ -3,17 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final, Literal
+from dataclasses import replace
+from typing import Final, Literal, NamedTuple
 
-__all__ = ["ends", "shorten"]
+from duihua.messages import Message
+
+__all__ = ["Cut", "ends", "shorten"]
 
 _SLICE: Final = 32_768  # characters
 _GAP: Final = " … "
 _GAP_TOKENS: Final = 4  # about what the sign costs; the caller counts again
 
 
-def shorten(text: str, offsets: Sequence[tuple[int, int]], keep: int, cut: Literal["head", "tail", "middle"]) -> str:
-    """A text of which `keep` tokens are left, the rest cut out at its head, its tail or its middle.
+class Cut(NamedTuple):
+    """The characters `start` up to `stop` of a text go, and a sign stands in their place."""
+
+    start: int
+    stop: int
+    sign: str
+
+    def of(self, message: Message) -> Message:
+        """The message without those words. Its pictures stay, those between the words that go at the cut."""
+        if self.start == self.stop:
+            return message
+        content = message.content[: self.start] + self.sign + message.content[self.stop :]
+        images = tuple(replace(placed, at=self._moved(placed.at)) for placed in message.images)
+        return replace(message, content=content, images=images, sampled=())
+
+    def _moved(self, at: int) -> int:
+        if at >= self.stop:
+            return at - self.stop + self.start + len(self.sign)
+        return min(at, self.start)
+
+
+def shorten(text: str, offsets: Sequence[tuple[int, int]], keep: int, cut: Literal["head", "tail", "middle"]) -> Cut:
+    """What goes of a text so that `keep` tokens are left: its head, its tail or its middle.
 
     Args:
         offsets: (start, end) in characters of each token of the text.
@@ -21,18 +45,18 @@ def shorten(text: str, offsets: Sequence[tuple[int, int]], keep: int, cut: Liter
     """
     count = max(1, keep - _GAP_TOKENS)
     if count >= len(offsets):
-        return text
+        return Cut(len(text), len(text), "")
     if cut == "tail":
-        return text[: offsets[count][0]] + _GAP.rstrip()
+        return Cut(offsets[count][0], len(text), _GAP.rstrip())
     if cut == "head":
-        return _GAP.lstrip() + text[offsets[len(offsets) - count][0] :]
+        return Cut(0, offsets[len(offsets) - count][0], _GAP.lstrip())
     head = (count + 1) // 2
     rest = count - head
-    return text[: offsets[head][0]] + _GAP + (text[offsets[len(offsets) - rest][0] :] if rest else "")
+    return Cut(offsets[head][0], offsets[len(offsets) - rest][0] if rest else len(text), _GAP)
 
 
-def ends(text: str, tokens: int, cut: Literal["head", "tail", "middle"], length: Callable[[str], int]) -> str:
-    """A very long text without that much of its middle, head or tail that shortening it to `tokens` takes anyway.
+def ends(text: str, tokens: int, cut: Literal["head", "tail", "middle"], length: Callable[[str], int]) -> Cut:
+    """What of a very long text goes in any case when it is shortened to `tokens`: most of its middle, head or tail.
 
     Args:
         length: counts tokens.
@@ -40,7 +64,7 @@ def ends(text: str, tokens: int, cut: Literal["head", "tail", "middle"], length:
     enough = tokens + 100  # where it is cut here, a few tokens are others
     head = 0 if cut == "head" else _until(text, enough, length)
     tail = 0 if cut == "tail" else _until(text, enough, length, backwards=True)
-    return text if head + tail >= len(text) else text[:head] + text[len(text) - tail :]
+    return Cut(len(text), len(text), "") if head + tail >= len(text) else Cut(head, len(text) - tail, "")
 
 
 def _until(text: str, tokens: int, length: Callable[[str], int], *, backwards: bool = False) -> int:

@@ -11,7 +11,7 @@ history. So it depends on the exchange only, is measured once, and the cut is a 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -88,7 +88,7 @@ class Window:
         self._encoder = encoder
         self._size = context_window
         self._max_input = min(max_input_tokens or context_window, context_window - 1)
-        self._costs = Memo[tuple[object, tuple[Message, ...]], _Cost](_REMEMBERED, 2**26)
+        self._costs = Memo[tuple[object, tuple[Hashable, ...]], _Cost](_REMEMBERED, 2**26)
         self._fixed_costs = Memo[object, int](_REMEMBERED)
 
     def apart(self, encoder: PromptEncoder) -> Window:
@@ -122,23 +122,23 @@ class Window:
         shortened = None
         try:
             first, prompt = self._fit(parted, policy, options, limit)
-            if prompt is None or len(prompt.token_ids) > limit:
+            if prompt is None or prompt.length > limit:
                 if policy.overlong is not None:  # what is cut is cut so that there is room for the answer
                     limit = min(limit, self._size - reserve)
                 prompt, shortened = self._shorten(parted, first, prompt, policy, options, limit)
         except FarTooLong as error:
             wider = _wider(policy, limit)
             raise far_overflow(parted, options.tools, limit=limit, size=self._size, wider=wider) from error
-        room = self._size - len(prompt.token_ids)
+        room = self._size - prompt.length
         dropped = [exchange for exchange in parted.exchanges[:first] if not exchange.is_pinned] if first else []
         report = WindowReport(
             context_window=self._size,
             limit=limit,
             reserve=reserve,
-            prompt_tokens=len(prompt.token_ids),
+            prompt_tokens=prompt.length,
             kept_exchanges=parted.exchange_count - len(dropped),
             dropped_exchanges=len(dropped),
-            dropped_tokens=sum(sum(self._cost(exchange, options).settled) for exchange in dropped),
+            dropped_tokens=sum(sum(self._cost(parted, exchange, options).settled) for exchange in dropped),
             first_kept=parted.exchanges[first].start if first else len(parted.lead),
             max_tokens=min(max_tokens or room, room),
             clamped_from=max_tokens if max_tokens and max_tokens > room else None,
@@ -164,7 +164,7 @@ class Window:
         first = self._first_kept(parted, policy, options, limit if policy.overflow == "drop" else self._size * 1000)
         while True:  # where what is kept is more than its parts were, further exchanges go
             prompt = self._encoded(parted, first, options, limit)
-            fits = prompt is not None and len(prompt.token_ids) <= limit
+            fits = prompt is not None and prompt.length <= limit
             if fits or first >= len(parted.exchanges) - 1 or policy.overflow == "error":
                 return first, prompt
             first += 1
@@ -180,11 +180,11 @@ class Window:
         if self._costs:  # some conversation was too long: do not render this one whole if it is known to be
             key = _key(options)
             # The last exchange may be cut short (`continue_final`), so its cost says nothing here.
-            costs = [self._costs.get((key, exchange.messages)) for exchange in parted.exchanges[:-1]]
+            costs = [self._costs.get((key, parted.known(exchange))) for exchange in parted.exchanges[:-1]]
             if sum(sum(cost.settled) for cost in costs if cost is not None) * 100 > limit * HIGH_PERCENT:
                 return None
         whole = self._encoded(parted, 0, options, limit)
-        return whole if whole and len(whole.token_ids) * 100 <= limit * HIGH_PERCENT else None
+        return whole if whole and whole.length * 100 <= limit * HIGH_PERCENT else None
 
     def _first_kept(self, parted: Parted, policy: WindowPolicy, options: RenderOptions, limit: int) -> int:
         """The number of the first exchange that is kept."""
@@ -199,7 +199,7 @@ class Window:
         points: list[GenerationPoint] = []
         pinned = 0  # tokens of pinned exchanges so far, which every later prompt holds
         for number, exchange in enumerate(parted.exchanges):
-            cost = self._cost(exchange, options)
+            cost = self._cost(parted, exchange, options)
             points += _points(number, exchange, cost, pinned, is_last=number == last)
             total = sum(cost.settled)
             loose.append(0 if exchange.is_pinned else total)
@@ -222,7 +222,7 @@ class Window:
         options: RenderOptions,
         limit: int,
     ) -> tuple[Prompt, int]:
-        """Shorten the last user text until the prompt fits, where the policy allows it.
+        """Shorten the words of the last user message until the prompt fits, where the policy allows it.
 
         Raises:
             FarTooLong: the prompt is not known, and all that may be shortened does not help.
@@ -233,25 +233,25 @@ class Window:
             kept = [parted.messages[i] for i in indices]
             place = max(i for i, message in enumerate(kept) if message.role == "user")
             user = kept[place]
-            content = user.content if prompt else ends(user.content, limit, cut, self._encoder.length)
-            offsets = self._encoder.offsets(content)
+            near = user if prompt else ends(user.content, limit, cut, self._encoder.length).of(user)
+            offsets = self._encoder.offsets(near.content)
             whole = keep = len(offsets)
-            excess = (len(prompt.token_ids) if prompt else keep) - limit
+            excess = (prompt.length if prompt else keep) - limit
             while 0 < excess < keep:
                 keep -= excess
-                kept[place] = replace(user, content=shorten(content, offsets, keep, cut), sampled=())
+                kept[place] = shorten(near.content, offsets, keep, cut).of(near)
                 prompt = self._encoder.measure(kept, options, most=limit)
-                excess = len(prompt.token_ids) - limit
-            if content is not user.content:
+                excess = prompt.length - limit
+            if near is not user:
                 whole = self._encoder.length(user.content)
         if prompt is None:
             raise FarTooLong
-        if len(prompt.token_ids) > limit:
+        if prompt.length > limit:
             raise overflow(parted, indices, prompt, limit=limit, size=self._size, wider=_wider(policy, limit))
         return prompt, whole
 
-    def _cost(self, exchange: Exchange, options: RenderOptions) -> _Cost:
-        key = (_key(options), exchange.messages)
+    def _cost(self, parted: Parted, exchange: Exchange, options: RenderOptions) -> _Cost:
+        key = (_key(options), parted.known(exchange))
         cost = self._costs.get(key)
         if cost is None:
             cost = self._measure(exchange.messages, options)
@@ -277,7 +277,7 @@ class Window:
         key = (parted.lead, _key(options), tools, options.now, options.opens_answer)
         if key not in self._fixed_costs:
             prompt = self._encoder.measure((*parted.lead, _SENTINEL), options, most=self._size)
-            tokens = len(prompt.token_ids) - prompt.tokens_of(len(parted.lead))
+            tokens = prompt.length - prompt.tokens_of(len(parted.lead))
             self._fixed_costs.keep(key, tokens, sum(map(characters_of, parted.lead)) + len(tools))
             return tokens
         return self._fixed_costs[key]
@@ -309,7 +309,7 @@ def _tokens_by_message(prompt: Prompt, count: int) -> tuple[int, ...]:
     tokens = [0] * count
     for span in prompt.spans:
         if isinstance(span.owner, int) and span.owner < count:
-            tokens[span.owner] += span.end - span.start
+            tokens[span.owner] += prompt.tokens_in(span)
     return tuple(tokens)
 
 
