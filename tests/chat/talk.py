@@ -30,10 +30,12 @@ def ids(text: str) -> list[int]:
 def engine(
     *answers: str,
     size: int = 4096,
+    max_images: int = 0,
     gate: Callable[[], Awaitable[object]] | None = None,
     failure: tuple[int, EngineError] | None = None,
 ) -> ScriptedEngine:
-    return ScriptedEngine([ids(answer) for answer in answers], context_window=size, gate=gate, failure=failure)
+    recited = [ids(answer) for answer in answers]
+    return ScriptedEngine(recited, context_window=size, max_images=max_images, gate=gate, failure=failure)
 
 
 def chat(
@@ -42,10 +44,11 @@ def chat(
     *,
     stops: Sequence[str] = ("<|im_end|>",),
     reasoning: tuple[str, str] | None = None,
+    encoder: PromptEncoder | None = None,
     tokenizer: Tokenizer | None = None,
 ) -> Chat:
     tokenizer = tokenizer or traits.tokenizer()
-    encoder = PromptEncoder(tokenizer, None if template is None else ChatTemplate(template))
+    encoder = encoder or PromptEncoder(tokenizer, None if template is None else ChatTemplate(template))
     return Chat(
         over,
         encoder,
@@ -60,6 +63,7 @@ def chat(
             template_is_ours=False,
             defaults=OUR_DEFAULTS,
             engine=over.info,
+            max_images=over.info.max_images,
         ),
         stops=Stops(token_ids=tuple(tokenizer.get_vocab()[stop] for stop in stops), reasoning=reasoning),
         read_adapter=read_adapter,

@@ -177,7 +177,7 @@ def test_caches_keep_no_pictures() -> None:
 
 
 def test_a_model_without_eyes_refuses_pictures_and_names_one_that_sees() -> None:
-    with pytest.raises(UnsupportedFeature, match="use one that sees, such as zai-org/GLM"):
+    with pytest.raises(UnsupportedFeature, match="use one that does, such as zai-org/GLM"):
         encoder(traits.CHATML).encode([Message.of("user", [CAT])], ASKED)
 
 

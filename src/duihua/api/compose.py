@@ -21,6 +21,7 @@ from duihua.engine.settings import EngineSettings
 from duihua.engine.supervised import SupervisedEngine
 from duihua.errors import ConfigError, ModelNotFound
 from duihua.prompt.encoder import PromptEncoder
+from duihua.prompt.images import read_image_placer
 from duihua.prompt.template import ChatTemplate
 from duihua.prompt.vocabulary import Vocabulary
 from duihua.prompt.window import Window
@@ -156,7 +157,8 @@ def _read_encoder(checkpoint: Checkpoint, directory: str | None) -> tuple[Prompt
     tokenizer = load_tokenizer(replace(checkpoint, path=Path(directory)) if directory else checkpoint)
     source = checkpoint.chat_template
     template = None if source is None else ChatTemplate(source, checkpoint.special_tokens)
-    return PromptEncoder(tokenizer, template), Vocabulary(tokenizer)
+    images = read_image_placer(checkpoint, tokenizer)
+    return PromptEncoder(tokenizer, template, images=images), Vocabulary(tokenizer)
 
 
 def compose(
@@ -193,6 +195,7 @@ def compose(
             template_is_ours=checkpoint.template_is_ours,
             defaults=defaults,
             engine=engine.info,
+            max_images=engine.info.max_images if encoder.takes_images else 0,
             engine_reason=engine_reason,
             adapter=adapter,
         ),

@@ -22,6 +22,7 @@ from duihua.errors import ContextOverflow, InvalidMessages, InvalidParameter
 from duihua.events import Event, TurnFinished, TurnStarted, Usage, WindowReport
 from duihua.messages import Message, check_order
 from duihua.prompt.encoder import PromptEncoder
+from duihua.prompt.images import no_images
 from duihua.prompt.layout import RenderOptions
 from duihua.prompt.opening import Opening, opening_of
 from duihua.prompt.prompt import FarTooLong, Prompt
@@ -98,10 +99,11 @@ class Chat:
         """See `ChatService.bursts`."""
         asked = sampling.max_tokens
         sampling = self._settled(sampling)
-        check_order(messages)
+        self._check(messages)
         fitted = await self._prompts.fit(
             messages, options.window, max_tokens=sampling.max_tokens, options=_render_options(options)
         )
+        self._check_count(fitted.prompt)
         # A checkpoint's own max_new_tokens is a default: nobody asked for more than there is room for.
         report = fitted.report if asked is not None else replace(fitted.report, clamped_from=None)
         opening = self._opening(messages, options, fitted.prompt)
@@ -122,14 +124,14 @@ class Chat:
             prompt = await self._prompts.raw(text, most=size - 1)
         except FarTooLong as error:
             raise ContextOverflow(prompt_tokens=size, limit=size - 1, context_window=size, is_least=True) from error
-        room = size - len(prompt.token_ids)
+        room = size - prompt.length
         if room < 1:
-            raise ContextOverflow(prompt_tokens=len(prompt.token_ids), limit=size - 1, context_window=size)
+            raise ContextOverflow(prompt_tokens=prompt.length, limit=size - 1, context_window=size)
         report = WindowReport(
             context_window=size,
             limit=size - 1,
             reserve=0,
-            prompt_tokens=len(prompt.token_ids),
+            prompt_tokens=prompt.length,
             kept_exchanges=0,
             max_tokens=min(asked or room, room),
             clamped_from=asked if asked and asked > room else None,
@@ -145,7 +147,7 @@ class Chat:
     ) -> Explanation:
         """See `ChatService.explain`."""
         sampling = self._settled(sampling)
-        check_order(messages)
+        self._check(messages)
         fitted = self._window.fit(
             messages,
             options.window,
@@ -153,32 +155,34 @@ class Chat:
             options=_render_options(options),
         )
         prompt = fitted.prompt
+        self._check_count(prompt)
         parts: list[Part] = []
         for span in prompt.spans:
             text = self._vocabulary.decode(prompt.token_ids[span.start : span.end])
             if isinstance(span.owner, int):
                 index = fitted.indices[span.owner]
-                part = Part(f"message {index}", messages[index].role, span.end - span.start, text)
+                images = tuple(placed.image for placed in prompt.images if span.start <= placed.start < span.end)
+                part = Part(f"message {index}", messages[index].role, prompt.tokens_in(span), text, images)
             else:
-                part = Part(span.owner, None, span.end - span.start, text)
+                part = Part(span.owner, None, prompt.tokens_in(span), text)
             parts.append(part)
         return Explanation(parts=tuple(parts), token_ids=prompt.token_ids, text=prompt.text, window=fitted.report)
 
     async def encode(self, messages: Sequence[Message], options: TurnOptions = TurnOptions()) -> tuple[int, ...]:
         """See `ChatService.encode`."""
-        check_order(messages)
+        self._check(messages)
         return (await self._prompts.encode(messages, _render_options(options))).token_ids
 
     def count(self, messages: Sequence[Message], options: TurnOptions = TurnOptions()) -> int:
-        """Tokens of the prompt that all these messages make, nothing dropped.
+        """Tokens of the prompt that all these messages make, nothing dropped, those of pictures included.
 
         The generation prompt is counted where the options ask for one.
 
         Raises:
-            InvalidMessages, UnsupportedFeature: see `PromptEncoder.encode`.
+            InvalidMessages, InvalidImage, UnsupportedFeature: see `PromptEncoder.encode`.
         """
-        check_order(messages)
-        return len(self._encoder.encode(messages, _render_options(options)).token_ids)
+        self._check(messages)
+        return self._encoder.encode(messages, _render_options(options)).length
 
     async def tokenize(self, text: str) -> tuple[int, ...]:
         """See `ChatService.tokenize`."""
@@ -223,6 +227,16 @@ class Chat:
         """See `ChatService.aclose`."""
         await self._engine.aclose()
         await self._prompts.aclose()
+
+    def _check(self, messages: Sequence[Message]) -> None:
+        check_order(messages)
+        if not self.info.max_images and any(message.images for message in messages):
+            raise no_images()
+
+    def _check_count(self, prompt: Prompt) -> None:
+        most = self.info.max_images
+        if len(prompt.images) > most:
+            raise InvalidParameter("images", f"{len(prompt.images)} pictures", f"one prompt may hold {most} at most")
 
     def _settled(self, sampling: Sampling) -> Sampling:
         sampling = sampling.over(self.info.defaults)
@@ -279,6 +293,7 @@ class Chat:
         request = GenerationRequest(
             request_id=f"{self._name}-{next(self._numbers)}",
             token_ids=prompt.token_ids,
+            images=prompt.images,
             decoding=decoding,
             adapter=self.info.adapter_of(options.adapter),
             cache_salt=options.cache_salt,
@@ -291,7 +306,7 @@ class Chat:
                 if is_first:
                     is_first = False
                     started = TurnStarted(
-                        prompt_tokens=len(prompt.token_ids),
+                        prompt_tokens=prompt.length,
                         cached_tokens=chunk.cached_tokens or 0,
                         window=report,
                         token_ids=prompt.token_ids,

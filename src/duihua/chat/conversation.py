@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -12,7 +12,8 @@ from typing import Literal
 from duihua.chat.protocol import ChatService, Explanation, TurnOptions
 from duihua.errors import ConversationBusy, InvalidMessages, InvalidParameter
 from duihua.events import Event, Finished, ReasoningDelta, TextDelta, TurnFinished
-from duihua.messages import Message, SampledRun
+from duihua.image import Image
+from duihua.messages import ImageAt, Message, SampledRun
 from duihua.prompt.window import WindowPolicy
 from duihua.sampling import Sampling
 
@@ -70,7 +71,8 @@ class Conversation:
     Attributes:
         system: the system prompt; may be changed between turns.
         sampling, window, options: how the next turn is made.
-        unsent: the text of the last turn if it failed or was stopped before its first token.
+        unsent: the words of the last turn if it failed or was stopped before its first token.
+        unsent_images: the pictures among them.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class Conversation:
         self.window = window
         self.options = TurnOptions()
         self.unsent: str | None = None
+        self.unsent_images: tuple[ImageAt, ...] = ()
         self._entries = [Entry(message) for message in history]
         self._context = list(history)
         self._is_busy = False
@@ -111,15 +114,15 @@ class Conversation:
         self._refuse_if_busy()
         self._entries.clear()
         self._context.clear()
-        self.unsent = None
+        self._forget_unsent()
         self.options = replace(self.options, started=None)
 
     def explain(self) -> Explanation:
         """What the model would see if it were to answer now; a conversation without turns raises InvalidMessages."""
         return self.chat.explain(self._messages(), self.sampling, self._turn_options())
 
-    async def send(self, text: str) -> AsyncGenerator[Event]:
-        """One turn: say `text` and stream the answer.
+    async def send(self, said: str | Iterable[str | Image]) -> AsyncGenerator[Event]:
+        """One turn: say something, words or words and pictures in their order, and stream the answer.
 
         Closing the generator, or cancelling the task that reads it, stops the turn.
 
@@ -128,15 +131,16 @@ class Conversation:
             RequestError, EngineError: see `ChatService.stream`; the context stays as it was.
         """
         self._refuse_if_busy()
-        if not text.strip():
+        user = Message("user", said) if isinstance(said, str) else Message.of("user", said)
+        if not user.content.strip() and not user.images:
             raise InvalidMessages("the message is empty: say something")
         if (self.sampling.n or 1) > 1:
             raise InvalidParameter("n", self.sampling.n, "a conversation goes on from one answer")
         self._is_busy = True
-        self.unsent = None
+        self._forget_unsent()
         if self.options.started is None:
             self.options = replace(self.options, started=datetime.now().astimezone())
-        user, reply = Message("user", text), Reply()
+        reply = Reply()
         is_committed = False
         try:
             stream = self.chat.stream([*self._messages(), user], self.sampling, self._turn_options())
@@ -166,7 +170,10 @@ class Conversation:
         if outcome in ("complete", "stopped"):
             self._context += [user, answer]
         else:
-            self.unsent = user.content
+            self.unsent, self.unsent_images = user.content, user.images
+
+    def _forget_unsent(self) -> None:
+        self.unsent, self.unsent_images = None, ()
 
     def _messages(self) -> list[Message]:
         system = [Message("system", self.system)] if self.system else []

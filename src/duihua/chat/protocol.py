@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from duihua.checkpoint.adapters import Adapter
 from duihua.engine.protocol import EngineInfo
 from duihua.events import Event, WindowReport
+from duihua.image import Image
 from duihua.messages import Message
 from duihua.prompt.window import WindowPolicy
 from duihua.sampling import Sampling
@@ -34,6 +35,7 @@ class ModelInfo:
     template_is_ours: bool  # the checkpoint ships no chat template
     defaults: Sampling  # what a caller who says nothing gets
     engine: EngineInfo
+    max_images: int = 0  # pictures in one prompt at most; 0: it sees none
     engine_reason: str | None = None  # why it runs on this engine, where nobody named one; see `engine.choice`
     adapter: str | None = None  # the loaded adapter that was named as the model: turns that name none use it
 
@@ -68,8 +70,9 @@ class Part:
 
     owner: str  # "message 3", "tools", "template"
     role: str | None
-    tokens: int
-    text: str
+    tokens: int  # as the model reads them, those of pictures included
+    text: str  # a picture is its placeholder
+    images: tuple[Image, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +80,7 @@ class Explanation:
     """What the model would see."""
 
     parts: tuple[Part, ...]
-    token_ids: tuple[int, ...]
+    token_ids: tuple[int, ...]  # a picture is the few ids of its placeholder; `window` counts what the model reads
     text: str  # the rendered prompt, control tokens as their literals
     window: WindowReport
 
@@ -121,7 +124,10 @@ class ChatService(Protocol):
         ...
 
     async def encode(self, messages: Sequence[Message], options: TurnOptions = ...) -> tuple[int, ...]:
-        """The ids of the prompt that all these messages make, nothing dropped; raises as `stream` does."""
+        """The ids of the prompt that all these messages make, nothing dropped; raises as `stream` does.
+
+        A picture is the few ids of its placeholder.
+        """
         ...
 
     async def tokenize(self, text: str) -> tuple[int, ...]:

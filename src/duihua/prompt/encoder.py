@@ -16,11 +16,10 @@ from typing import Final
 from tokenizers import Tokenizer
 
 from duihua.errors import InvalidMessages, UnsupportedFeature
-from duihua.families import MODELS_THAT_SEE
 from duihua.messages import Message
 from duihua.prompt.built import Built, clean_seams, prompt_of, shared_text, token_positions
 from duihua.prompt.continuing import check_continuable
-from duihua.prompt.images import ImagePlacer
+from duihua.prompt.images import ImagePlacer, no_images
 from duihua.prompt.layout import Layout, LayoutMaker, RenderOptions
 from duihua.prompt.literals import Guard, private_characters
 from duihua.prompt.memo import Memo, characters_of, known
@@ -63,6 +62,11 @@ class PromptEncoder:
         self._layouts = None if template is None else self._layouts_with(template, _guard(template, self._pieces))
         self._remembered = RememberedPrompts()
         self._harmless = Memo[Hashable, None](_HARMLESS)
+
+    @property
+    def takes_images(self) -> bool:
+        """Whether there is a place for pictures in this model's prompts."""
+        return self._images is not None and self._template is not None
 
     def apart(self, check: Check) -> PromptEncoder:
         """Another encoder of the same model, for another thread: nothing that changes is shared."""
@@ -159,9 +163,7 @@ class PromptEncoder:
         if self._layouts is None or self._template is None:
             raise UnsupportedFeature("chat", "this is a base model without a chat template: use raw completion")
         if self._images is None and any(message.images for message in messages):
-            raise UnsupportedFeature(
-                "images", f"this model reads words only: use one that sees, such as {' or '.join(MODELS_THAT_SEE)}"
-            )
+            raise no_images()
         private = self._private(messages) | private_characters([options.tools, options.variables or {}])
         if not private or not self._layouts.guard.clashes_with(private):
             return self._layouts

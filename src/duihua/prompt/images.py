@@ -10,14 +10,14 @@ from duihua.checkpoint.checkpoint import Checkpoint
 from duihua.checkpoint.files import whole_number
 from duihua.checkpoint.processor import load_image_processor
 from duihua.errors import InvalidImage, InvalidMessages, UnsupportedFeature
-from duihua.families import ImageForm
+from duihua.families import MODELS_THAT_SEE, ImageForm
 from duihua.image import Image
 from duihua.request import PlacedImage
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-__all__ = ["ImagePlacer", "read_image_placer", "wrong_count"]
+__all__ = ["ImagePlacer", "no_images", "read_image_placer", "wrong_count"]
 
 _Count = Callable[[int, int], int]
 _log = logging.getLogger(__name__)
@@ -109,6 +109,13 @@ def read_image_placer(checkpoint: Checkpoint, tokenizer: Tokenizer) -> ImagePlac
     except KeyError as error:
         _log.warning("the tokenizer of %s has no token %s, so it sees no pictures", checkpoint.path, error)
         return None
+
+
+def no_images() -> UnsupportedFeature:
+    """The error for pictures where none is seen; it names models that see."""
+    return UnsupportedFeature(
+        "images", f"this model sees none as it was loaded: use one that does, such as {' or '.join(MODELS_THAT_SEE)}"
+    )
 
 
 def wrong_count(places: int, images: int) -> InvalidMessages | UnsupportedFeature:

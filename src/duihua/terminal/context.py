@@ -31,7 +31,7 @@ async def show_context(session: Session, argument: str) -> None:
         if window.dropped_exchanges:
             output.note(say("context_dropped", count=window.dropped_exchanges, tokens=window.dropped_tokens))
         output.table(list(context_rows(say, explanation, words)), right=(1,), wrap=False)
-        used, size = len(explanation.token_ids), window.context_window
+        used, size = window.prompt_tokens, window.context_window
         output.note(say("context_total", used=used, limit=window.limit, window=size, reserve=window.reserve))
 
 
