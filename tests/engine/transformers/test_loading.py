@@ -15,6 +15,7 @@ from checkpoints import make_adapter, make_checkpoint
 from duihua.engine.settings import EngineSettings
 from duihua.engine.transformers.loading import load_model
 from duihua.errors import ConfigError, ModelLoadFailed, UnsupportedModel
+from engine.first_glm4v import make_first_glm4v
 
 Checkpoints = Callable[[str], Path]
 
@@ -159,3 +160,9 @@ def test_an_adapter_among_the_model_s_files_is_refused(copy: Path) -> None:
     make_adapter(copy, copy)
     with pytest.raises(UnsupportedModel, match=r"adapter_config\.json"):
         load(copy)
+
+
+def test_a_model_that_sees_with_code_of_its_own_is_refused_and_its_twin_named(tmp_path: Path) -> None:
+    make_first_glm4v(tmp_path / "glm-4v-9b")
+    with pytest.raises(UnsupportedModel, match=r"use zai-org/GLM-4.1V-9B-Thinking, or --engine vllm"):
+        load_model(tmp_path / "glm-4v-9b", EngineSettings(trust_remote_code=True))

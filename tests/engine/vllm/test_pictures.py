@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,13 +13,15 @@ from checkpoints import SEEING, make_adapter
 from duihua.engine.protocol import Engine
 from duihua.engine.settings import EngineSettings
 from duihua.engine.transformers.engine import TransformersEngine
+from duihua.engine.vllm.engine import VllmEngine
 from duihua.errors import AdapterRejected
 from duihua.image import Image
-from duihua.request import GenerationRequest
-from engine.contract import LONG, PROMPT, Scenario, answer, play_alone
+from duihua.request import GenerationRequest, PlacedImage
+from engine.contract import LONG, PROMPT, Scenario, answer, play_alone, request
+from engine.first_glm4v import TOKENS, make_first_glm4v
 from engine.picture_contract import BLUE, RED, WIDE, PictureContract, drawn, seeing
 from engine.seeing import marks_of, tokens_by_size
-from engine.vllm.stage import VllmStage
+from engine.vllm.stage import SETTINGS, VllmStage
 
 Stages = Callable[..., VllmStage]
 EVERY_KIND = ["glm4v", *(pytest.param(kind, marks=pytest.mark.slow) for kind in SEEING if kind != "glm4v")]
@@ -78,6 +81,25 @@ def test_an_adapter_of_the_vision_tower_is_refused_by_the_layer_it_changes(stage
             await engine.load_adapter("seer", adapter)
 
     stage.play(scenario)
+
+
+@pytest.mark.slow
+def test_the_first_glm_4v_sees_one_picture_in_the_place_of_three_ids(tmp_path: Path) -> None:
+    mark = make_first_glm4v(tmp_path / "glm-4v-9b")
+    ids = (*PROMPT, *mark, *PROMPT[:4])
+
+    async def scenario(engine: Engine) -> None:
+        assert engine.info.max_images == 1
+
+        async def said(image: Image) -> list[int]:
+            place = PlacedImage(image, len(PROMPT), len(PROMPT) + 3, TOKENS)
+            return await answer(engine, replace(request(ids, temperature=0), images=(place,)))
+
+        assert await said(RED) == await said(RED) != await said(BLUE)
+        assert len(await said(drawn(300, 200))) == 12
+
+    settings = replace(SETTINGS, log_file=tmp_path / "engine.log")
+    play_alone(lambda: VllmEngine.load(tmp_path / "glm-4v-9b", settings), scenario)
 
 
 def test_the_loop_goes_on_while_a_large_picture_is_made_ready(stage: _Stage) -> None:

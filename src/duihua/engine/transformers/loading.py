@@ -19,6 +19,7 @@ from transformers.models.auto.modeling_auto import (
 )
 from transformers.utils import logging as chatter
 
+from duihua.checkpoint.architecture import is_built_in
 from duihua.checkpoint.files import read_json_if_there
 from duihua.checkpoint.generation import context_window
 from duihua.engine.settings import EngineSettings, OnProgress
@@ -30,6 +31,7 @@ from duihua.engine.transformers.formats import (
 )
 from duihua.engine.transformers.placement import ALL_GPUS, DTYPES, choose_device, choose_dtype, this_machine
 from duihua.errors import ConfigError, ModelLoadFailed, UnsupportedModel
+from duihua.families import twin_of
 
 __all__ = ["LoadedModel", "load_model"]
 
@@ -57,6 +59,7 @@ def load_model(path: Path, settings: EngineSettings, on_progress: OnProgress | N
     """
     report = on_progress or _silence
     config_json = read_config(path)
+    _refuse_foreign_eyes(path, config_json)
     quantisation = check_quantisation(config_json)
     refuse_an_adapter_inside(path)
     weights = find_weights(path, allow_pickle=settings.allow_pickle)
@@ -80,6 +83,15 @@ def load_model(path: Path, settings: EngineSettings, on_progress: OnProgress | N
         model = _moved(model, device, path)
         report("device", 1.0)
     return LoadedModel(model.eval().requires_grad_(requires_grad=False), window)
+
+
+def _refuse_foreign_eyes(path: Path, config_json: Mapping[str, Any]) -> None:
+    """Refuse a model whose code of its own sees, and that has a twin whose eyes are known here."""
+    twin = twin_of(path.name, config_json)
+    if twin and "vision_config" in config_json and not is_built_in(str(config_json.get("model_type"))):
+        raise UnsupportedModel(
+            f"{path.name} sees with code of its own, which this engine cannot lead: use {twin}, or --engine vllm"
+        )
 
 
 def _read_config(path: Path, config_json: dict[str, Any], settings: EngineSettings) -> Any:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from duihua.checkpoint.architecture import is_built_in
 from duihua.checkpoint.files import read_json
 from duihua.checkpoint.geometry import kv_bytes_per_token, weight_bytes
 from duihua.engine.settings import EngineSettings
@@ -174,10 +175,15 @@ def _lora(settings: EngineSettings, *, on_cpu: bool) -> dict[str, Any]:
 
 
 def _pictures(path: Path, settings: EngineSettings) -> dict[str, Any]:
-    """Room for pictures, for a model that sees; its processor wants a tokenizer, though it is given ids."""
-    if "vision_config" not in read_json(path / "config.json"):
+    """Room for pictures, for a model that sees; its processor wants a tokenizer, though it is given ids.
+
+    How they are cut up stands in a file; of a model that Transformers does not know, in vLLM's port of its code.
+    """
+    config = read_json(path / "config.json")
+    if "vision_config" not in config:
         return {}
-    is_told_how = any((path / name).is_file() for name in _PROCESSORS)
+    has_file = any((path / name).is_file() for name in _PROCESSORS)
+    is_told_how = has_file or not is_built_in(str(config.get("model_type")))
     images = settings.max_images if is_told_how else 0
     return {"limit_mm_per_prompt": {"image": images, "video": 0}, "skip_tokenizer_init": not images}
 
