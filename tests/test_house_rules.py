@@ -28,6 +28,7 @@ MODEL_NAME = re.compile(r"(?i)(glm|qwen|llama|mistral|deepseek|gemma|baichuan|in
 
 # src modules that are parts of another one -> the test file of the seam they are tested through.
 TESTED_THROUGH = {
+    "api/arguments.py": "api/test_model.py",
     "api/compose.py": "api/test_model.py",
     "api/reply.py": "api/test_model.py",
     "chat/answer.py": "chat/test_chat.py",

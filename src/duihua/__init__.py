@@ -19,13 +19,16 @@ if TYPE_CHECKING:
     from duihua.api.reply import Reply
     from duihua.engine.settings import EngineSettings
     from duihua.errors import DuihuaError
+    from duihua.image import Image
     from duihua.messages import Message
     from duihua.prompt.window import WindowPolicy
     from duihua.sampling import Sampling
+    from duihua.vision.read import read_image
 
 __all__ = [
     "DuihuaError",
     "EngineSettings",
+    "Image",
     "Message",
     "Model",
     "Reply",
@@ -34,6 +37,7 @@ __all__ = [
     "__version__",
     "load",
     "open_chat",
+    "read_image",
 ]
 
 __version__ = "0.1.0"
@@ -41,6 +45,7 @@ __version__ = "0.1.0"
 _HOMES: Final = {
     "DuihuaError": "duihua.errors",
     "EngineSettings": "duihua.engine.settings",
+    "Image": "duihua.image",
     "Message": "duihua.messages",
     "Model": "duihua.api.model",
     "Reply": "duihua.api.reply",
@@ -48,6 +53,7 @@ _HOMES: Final = {
     "WindowPolicy": "duihua.prompt.window",
     "load": "duihua.api.model",
     "open_chat": "duihua.api.compose",
+    "read_image": "duihua.vision.read",
 }
 
 

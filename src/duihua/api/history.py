@@ -6,15 +6,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from duihua.errors import InvalidMessages
-from duihua.messages import Message
+from duihua.messages import Message, ReadImage
 
 __all__ = ["History", "extended", "read_history"]
 
 History = Sequence[Message | Mapping[str, Any]] | Sequence[tuple[str, str]] | Sequence[Sequence[str]]
 
 
-def read_history(history: History | None, *, system: str | None = None) -> list[Message]:
+def read_history(
+    history: History | None, *, system: str | None = None, read_image: ReadImage | None = None
+) -> list[Message]:
     """The messages of a history; `system` replaces a leading system message.
+
+    Args:
+        read_image: see `Message.from_dict`.
 
     Raises:
         InvalidMessages: an item that is neither a message nor a pair of texts, or no sequence of items at all.
@@ -24,7 +29,7 @@ def read_history(history: History | None, *, system: str | None = None) -> list[
         kind = type(given).__name__
         raise InvalidMessages(f"the history is a {kind}: give a list of messages or pairs")
     items = cast("Iterable[object]", given)
-    messages = [message for index, item in enumerate(items) for message in _messages(item, index)]
+    messages = [message for index, item in enumerate(items) for message in _messages(item, index, read_image)]
     if system is not None:
         while messages and messages[0].role == "system":
             del messages[0]
@@ -34,17 +39,17 @@ def read_history(history: History | None, *, system: str | None = None) -> list[
 
 
 def extended(history: History | None, before: Sequence[Message], user: Message, answer: Message) -> list[Any]:
-    """The history with one more exchange, in the form it came in: pairs stay pairs."""
-    if history and all(_is_pair(item) for item in history):
+    """The history with one more exchange, in the form it came in: pairs stay pairs, unless there are pictures."""
+    if history and not user.images and all(_is_pair(item) for item in history):
         return [*history, (user.content, answer.content)]
     return [*before, user, answer]
 
 
-def _messages(item: object, index: int) -> list[Message]:
+def _messages(item: object, index: int, read_image: ReadImage | None) -> list[Message]:
     if isinstance(item, Message):
         return [item]
     if isinstance(item, Mapping):
-        return [Message.from_dict(cast("Mapping[str, Any]", item), index=index)]
+        return [Message.from_dict(cast("Mapping[str, Any]", item), index=index, read_image=read_image)]
     if _is_pair(item):
         user, answer = cast("tuple[str, str]", item)
         return [Message("user", user), Message("assistant", answer)]

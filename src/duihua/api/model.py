@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncGenerator, Coroutine, Iterator, Mapping, Sequence
 from contextlib import aclosing
@@ -9,23 +10,29 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, TypedDict, Unpack, cast
 
+from duihua.api.arguments import adapter_name, one_answer, sampling_of, turn_options, whole_answer
 from duihua.api.compose import OnProgress, open_chat
 from duihua.api.history import History, extended, read_history
 from duihua.api.loop import Loop
 from duihua.api.reply import Reply, ReplyFold
+from duihua.api.said import PictureReader, Said, check_words, may_hold_pictures, user_message
 from duihua.chat.chat import Chat
 from duihua.chat.conversation import Conversation
 from duihua.chat.protocol import Explanation, ModelInfo, TurnOptions
 from duihua.checkpoint.adapters import Adapter
 from duihua.config import ModelSettings
 from duihua.engine.settings import EngineSettings
-from duihua.errors import InvalidMessages, InvalidParameter
+from duihua.errors import InvalidParameter
 from duihua.events import Event
+from duihua.image import Image
 from duihua.messages import Message, parse_messages
 from duihua.prompt.window import WindowPolicy
 from duihua.sampling import Sampling
 
 __all__ = ["Model", "ModelConversation", "load"]
+
+_Asked = tuple[History | None, list[Message], Message]
+"""A history as it was given, its messages, and the user's."""
 
 
 class _LoadOptions(TypedDict, total=False):
@@ -83,6 +90,7 @@ class Model:
     def __init__(self, chat: Chat, loop: Loop) -> None:
         self._chat = chat
         self._loop = loop
+        self._read_image = PictureReader(loop.run)
 
     @property
     def info(self) -> ModelInfo:
@@ -91,7 +99,7 @@ class Model:
 
     def chat(
         self,
-        text: str,
+        text: Said,
         *,
         history: History | None = None,
         system: str | None = None,
@@ -102,17 +110,21 @@ class Model:
         """One turn: the reply, and the history with it added.
 
         Args:
+            text: words, or words and pictures in their order: `["这是什么？", Path("cat.png")]`. A picture is a
+                `duihua.Image`, a file's bytes, a path, a Pillow image, or a content part in OpenAI's form, whose url
+                may be a data URL, a path, or an address on the web.
             history: messages, mappings in OpenAI's form, or (user, assistant) pairs; it is not changed.
             system: replaces a leading system message.
 
         Raises:
             RequestError, EngineError: see `ChatService.stream`.
         """
-        return self._loop.run(self._turn(text, history, system, _turn_options(window, adapter), sampling))
+        asked = self._asked(text, _listed(history), system)
+        return self._loop.run(self._turn(asked, turn_options(window, adapter), sampling))
 
     async def achat(
         self,
-        text: str,
+        text: Said,
         *,
         history: History | None = None,
         system: str | None = None,
@@ -121,11 +133,12 @@ class Model:
         **sampling: Any,
     ) -> tuple[Reply, list[Any]]:
         """The async twin of `chat`; cancelling it stops the generation."""
-        return await self._loop.hand_over(self._turn(text, history, system, _turn_options(window, adapter), sampling))
+        asked = await self._asked_apart(text, _listed(history), system)
+        return await self._loop.hand_over(self._turn(asked, turn_options(window, adapter), sampling))
 
     def stream(
         self,
-        text: str,
+        text: Said,
         *,
         history: History | None = None,
         system: str | None = None,
@@ -135,12 +148,13 @@ class Model:
     ) -> Iterator[Event]:
         """The events of one turn as they come; closing the iterator stops the generation."""
         self._loop.check_open()
-        messages = [*read_history(history, system=system), _user(text)]
-        return self._loop.iterate(self._chat.stream(messages, _sampling(sampling), _turn_options(window, adapter)))
+        _, before, user = self._asked(text, _listed(history), system)
+        options = turn_options(window, adapter)
+        return self._loop.iterate(self._chat.stream([*before, user], sampling_of(sampling), options))
 
     def astream(
         self,
-        text: str,
+        text: Said,
         *,
         history: History | None = None,
         system: str | None = None,
@@ -150,8 +164,11 @@ class Model:
     ) -> AsyncGenerator[Event]:
         """The async twin of `stream`."""
         self._loop.check_open()
-        messages = [*read_history(history, system=system), _user(text)]
-        return self._loop.aiterate(self._chat.stream(messages, _sampling(sampling), _turn_options(window, adapter)))
+        given, asked, options = _listed(history), sampling_of(sampling), turn_options(window, adapter)
+        if may_hold_pictures(text, given):
+            return self._astream(text, given, system, asked, options)
+        _, before, user = self._asked(text, given, system)
+        return self._loop.aiterate(self._chat.stream([*before, user], asked, options))
 
     def complete(self, text: str, *, adapter: str | None = None, **sampling: Any) -> Reply:
         """Continue raw text, in which control literals are control tokens; no template is used."""
@@ -171,16 +188,16 @@ class Model:
         **sampling: Any,
     ) -> ModelConversation:
         """A conversation that keeps its own history; its adapter may be changed between turns."""
-        options = _turn_options(window, adapter)
+        options = turn_options(window, adapter)
         inner = Conversation(
             self._chat,
             system=system,
-            sampling=_one_answer(_sampling(sampling)),
+            sampling=one_answer(sampling_of(sampling)),
             window=options.window,
-            history=read_history(history),
+            history=read_history(history, read_image=self._read_image),
         )
         inner.options = options
-        return ModelConversation(inner, self._loop)
+        return ModelConversation(inner, self._loop, self._read_image)
 
     @property
     def adapters(self) -> dict[str, Adapter]:
@@ -216,8 +233,10 @@ class Model:
         await self._loop.hand_over(self._chat.unload_adapter(name))
 
     def count(self, messages: Sequence[Message | Mapping[str, Any]]) -> int:
-        """Tokens of the prompt these messages make, generation prompt included."""
-        return self._loop.call(lambda: self._chat.count(parse_messages(messages)))
+        """Tokens of the prompt these messages make, pictures and the generation prompt included."""
+        self._loop.check_open()
+        parsed = parse_messages(messages, read_image=self._read_image)
+        return self._loop.call(lambda: self._chat.count(parsed))
 
     def explain(
         self,
@@ -227,8 +246,10 @@ class Model:
         **sampling: Any,
     ) -> Explanation:
         """What the model would see of these messages: who owns which tokens, and what would be dropped."""
-        asked, options = _sampling(sampling), _turn_options(window)
-        return self._loop.call(lambda: self._chat.explain(parse_messages(messages), asked, options))
+        self._loop.check_open()
+        asked, options = sampling_of(sampling), turn_options(window)
+        parsed = parse_messages(messages, read_image=self._read_image)
+        return self._loop.call(lambda: self._chat.explain(parsed, asked, options))
 
     def close(self) -> None:
         """Free the model. Safe to call twice and from several threads; what still runs gets `EngineDead`."""
@@ -244,20 +265,34 @@ class Model:
         if not isinstance(path, str | os.PathLike):
             raise InvalidParameter("path", path, "give the adapter's directory")
         directory = Path(os.fsdecode(cast("str | os.PathLike[str]", path)))
-        return self._chat.load_adapter(_adapter(name) or "", directory)
+        return self._chat.load_adapter(adapter_name(name) or "", directory)
+
+    def _asked(self, text: object, history: History | None, system: str | None) -> _Asked:
+        """Check what was given, and read its pictures, here."""
+        before = read_history(history, system=system, read_image=self._read_image)
+        return history, before, user_message(text, self._read_image)
+
+    async def _asked_apart(self, text: object, history: History | None, system: str | None) -> _Asked:
+        """The same where pictures are read in a thread: that takes too long for the caller's event loop."""
+        if may_hold_pictures(text, history):
+            return await asyncio.to_thread(self._asked, text, history, system)
+        return self._asked(text, history, system)
+
+    async def _astream(
+        self, text: object, history: History | None, system: str | None, sampling: Sampling, options: TurnOptions
+    ) -> AsyncGenerator[Event]:
+        _, before, user = await self._asked_apart(text, history, system)
+        stream = self._loop.aiterate(self._chat.stream([*before, user], sampling, options))
+        async with aclosing(stream) as events:
+            async for event in events:
+                yield event
 
     def _turn(
-        self,
-        text: str,
-        history: History | None,
-        system: str | None,
-        options: TurnOptions,
-        sampling: Mapping[str, Any],
+        self, asked: _Asked, options: TurnOptions, sampling: Mapping[str, Any]
     ) -> Coroutine[Any, Any, tuple[Reply, list[Any]]]:
-        """Check what was given, here; the turn itself runs in the loop."""
-        given = _listed(history)
-        before, user = read_history(given, system=system), _user(text)
-        events = self._chat.stream([*before, user], _whole_answer(_sampling(sampling)), options)
+        """Check the rest of what was given, here; the turn itself runs in the loop."""
+        given, before, user = asked
+        events = self._chat.stream([*before, user], whole_answer(sampling_of(sampling)), options)
 
         async def turn() -> tuple[Reply, list[Any]]:
             reply = await self._whole(events)
@@ -266,8 +301,8 @@ class Model:
         return turn()
 
     def _continued(self, text: str, adapter: str | None, sampling: Mapping[str, Any]) -> Coroutine[Any, Any, Reply]:
-        options = _turn_options(WindowPolicy(), adapter)
-        return self._whole(self._chat.complete(_text(text), _whole_answer(_sampling(sampling)), options))
+        options = turn_options(WindowPolicy(), adapter)
+        return self._whole(self._chat.complete(check_words(text), whole_answer(sampling_of(sampling)), options))
 
     @staticmethod
     async def _whole(stream: AsyncGenerator[Event]) -> Reply:
@@ -281,22 +316,24 @@ class Model:
 class ModelConversation:
     """A conversation in plain Python; see `duihua.chat.conversation.Conversation` for its rules."""
 
-    def __init__(self, conversation: Conversation, loop: Loop) -> None:
+    def __init__(self, conversation: Conversation, loop: Loop, read_image: PictureReader) -> None:
         self._conversation = conversation
         self._loop = loop
+        self._read_image = read_image
 
-    def send(self, text: str, **sampling: Any) -> Reply:
-        """Say something and wait for the reply; sampling given here holds for this turn."""
-        _whole_answer(_sampling(sampling))
+    def send(self, text: Said, **sampling: Any) -> Reply:
+        """Say something, pictures too (see `Model.chat`), and wait for the reply; sampling holds for this turn."""
+        whole_answer(sampling_of(sampling))
         fold = ReplyFold()
         for event in self.stream(text, **sampling):
             fold.add(event)
         return fold.replies()[0]
 
-    def stream(self, text: str, **sampling: Any) -> Iterator[Event]:
+    def stream(self, text: Said, **sampling: Any) -> Iterator[Event]:
         """Say something and watch the reply come; closing the iterator stops it and keeps what was said."""
         self._loop.check_open()
-        return self._loop.iterate(self._send(_user(text).content, _one_answer(_sampling(sampling))))
+        user = user_message(text, self._read_image)
+        return self._loop.iterate(self._send(user.parts, one_answer(sampling_of(sampling))))
 
     @property
     def history(self) -> tuple[Message, ...]:
@@ -319,69 +356,21 @@ class ModelConversation:
 
     @adapter.setter
     def adapter(self, value: str | None) -> None:
-        self._conversation.options = replace(self._conversation.options, adapter=_adapter(value))
+        self._conversation.options = replace(self._conversation.options, adapter=adapter_name(value))
 
     def clear(self) -> None:
         """Forget every turn; the system prompt stays."""
         self._conversation.clear()
 
-    async def _send(self, text: str, sampling: Sampling) -> AsyncGenerator[Event]:
+    async def _send(self, said: Sequence[str | Image], sampling: Sampling) -> AsyncGenerator[Event]:
         usual = self._conversation.sampling
         self._conversation.sampling = sampling.over(usual)
         try:
-            async with aclosing(self._conversation.send(text)) as events:
+            async with aclosing(self._conversation.send(said)) as events:
                 async for event in events:
                     yield event
         finally:
             self._conversation.sampling = usual
-
-
-def _sampling(values: Mapping[str, Any]) -> Sampling:
-    known = Sampling.__dataclass_fields__
-    for name in values:
-        if name not in known:
-            raise InvalidParameter(name, values[name], f"there is no such parameter; there are {', '.join(known)}")
-    return replace(Sampling(), **values)
-
-
-def _one_answer(sampling: Sampling) -> Sampling:
-    if (sampling.n or 1) > 1:
-        raise InvalidParameter("n", sampling.n, "one answer is given here; `Model.stream` gives all")
-    return sampling
-
-
-def _whole_answer(sampling: Sampling) -> Sampling:
-    """Refuse what a whole reply has no place for."""
-    for name in ("logprobs", "prompt_logprobs"):
-        if (value := getattr(sampling, name)) is not None:
-            raise InvalidParameter(name, value, "a whole reply has none; the events of `stream` carry them")
-    return _one_answer(sampling)
-
-
-def _turn_options(window: object, adapter: object = None) -> TurnOptions:
-    if not isinstance(window, WindowPolicy):
-        raise InvalidParameter("window", window, "give a duihua.WindowPolicy, such as WindowPolicy(overflow='error')")
-    return TurnOptions(window=window, adapter=_adapter(adapter))
-
-
-def _adapter(name: object) -> str | None:
-    if name is not None and not isinstance(name, str):
-        raise InvalidParameter("adapter", name, "give the name of a loaded adapter, or '' for the base model")
-    return name
-
-
-def _text(text: object) -> str:
-    if not isinstance(text, str):
-        raise InvalidMessages(f"the text is a {type(text).__name__}: give a string")
-    if not text:
-        raise InvalidMessages("the text is empty: give some")
-    return text
-
-
-def _user(text: object) -> Message:
-    if isinstance(text, str) and not text.strip():
-        raise InvalidMessages("the message is empty: say something")
-    return Message("user", _text(text))
 
 
 def _listed(history: History | None) -> History | None:
