@@ -14,6 +14,7 @@ from duihua.sampling import Sampling
 from duihua.server.decoding import WrongField, decoded, decoded_leniently
 from duihua.server.inert import check_inert
 from duihua.server.messages import check_variables, read_messages
+from duihua.server.pictures import Wanted
 from duihua.server.settings import ServeSettings
 from duihua.server.wire import ChatRequest
 
@@ -36,6 +37,7 @@ class Ask:
     """One turn that a client asks for."""
 
     messages: list[Message]
+    wanted: list[Wanted]  # pictures of these messages that are still to be read
     sampling: Sampling
     options: TurnOptions
     model: str  # as the reply names it
@@ -58,8 +60,10 @@ def read_ask(body: bytes, chat: ChatService, settings: ServeSettings, defaults: 
     _check_needs(request)
     model, adapter = model_named(request.model, chat, settings)
     stream_options = request.stream_options
+    messages, wanted = read_messages(request.messages)
     return Ask(
-        messages=read_messages(request.messages),
+        messages=messages,
+        wanted=wanted,
         sampling=_sampling(request).over(defaults),
         options=_options(request, adapter, settings),
         model=model,

@@ -38,6 +38,7 @@ async def chat_completions(service: Service, exchange: Exchange) -> None:
     if service.settings.log_prompts:
         exchange.notes["messages"] = [message.to_dict() for message in ask.messages]
     exchange.notes |= {"model": ask.model, "streamed": ask.is_streamed}
+    service.pictures.check(ask.wanted, service.chat.info)
     service.check_alive()
     with service.running.job() as job:
         answer = _Answer(service, exchange, ask, job)
@@ -77,8 +78,10 @@ class _Answer:
 
     async def run(self) -> None:
         """To the end."""
-        ask = self._ask
-        bursts = self._service.chat.bursts(ask.messages, ask.sampling, ask.options)
+        ask, messages = self._ask, self._ask.messages
+        if ask.wanted:
+            messages = await self._service.pictures.shown(messages, ask.wanted)
+        bursts = self._service.chat.bursts(messages, ask.sampling, ask.options)
         async with aclosing(bursts):
             if ask.is_streamed:
                 await self._stream(bursts)

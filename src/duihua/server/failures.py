@@ -165,6 +165,8 @@ def _param(error: DuihuaError) -> str | None:
         return error.feature
     if isinstance(error, UnknownModel):
         return "model"
+    if isinstance(error, InvalidImage):
+        return error.name or "messages"
     if isinstance(error, InvalidMessages):
         return "messages" if error.index is None else f"messages[{error.index}]"
     return None

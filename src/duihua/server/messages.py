@@ -8,7 +8,9 @@ from typing import Any, Final
 
 from duihua.errors import InvalidMessages, UnsupportedFeature
 from duihua.messages import Message, Role, ToolCall
+from duihua.server.content import read_parts
 from duihua.server.decoding import WrongField
+from duihua.server.pictures import Wanted
 from duihua.server.wire import ContentPart, MessageIn, ToolCallIn
 
 __all__ = ["check_variables", "read_messages"]
@@ -17,20 +19,20 @@ _ROLES: Final[Mapping[str, Role]] = {
     "system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool",
 }  # fmt: skip
 _DEEPEST: Final = 64  # levels of a value that templates read
-_OF_OTHER_KINDS: Final = sorted({*ContentPart.__struct_fields__} - {"type", "text", "prompt_cache_breakpoint"})
 _TEMPLATES_OWN: Final = frozenset(
     ("chat_template", "tokenize", "messages", "tools", "add_generation_prompt", "continue_final_message", "documents",
      "strftime_now", "raise_exception", "self")
 )  # fmt: skip
 
 
-def read_messages(messages: Sequence[MessageIn]) -> list[Message]:
-    """These messages, as values.
+def read_messages(messages: Sequence[MessageIn]) -> tuple[list[Message], list[Wanted]]:
+    """These messages, as values without their pictures, and the pictures that are still to be read.
 
     Raises:
         InvalidMessages, WrongField, UnsupportedFeature: one that cannot be, with its index.
     """
-    return [_message(message, index) for index, message in enumerate(messages)]
+    wanted: list[Wanted] = []
+    return [_message(message, index, wanted) for index, message in enumerate(messages)], wanted
 
 
 def check_variables(variables: Mapping[str, object] | None) -> None:
@@ -45,18 +47,21 @@ def check_variables(variables: Mapping[str, object] | None) -> None:
     _check_depth("chat_template_kwargs", variables)
 
 
-def _message(message: MessageIn, index: int) -> Message:
+def _message(message: MessageIn, index: int, wanted: list[Wanted]) -> Message:
     role = _ROLES.get(message.role)
     if role is None:
         raise InvalidMessages(f"role {message.role!r} is unknown: use one of {list(_ROLES)}", index=index)
     for name in ("refusal", "audio", "function_call"):
         if getattr(message, name):
-            raise UnsupportedFeature(f"messages[{index}].{name}", "messages hold text and tool calls")
+            raise UnsupportedFeature(f"messages[{index}].{name}", "messages hold text, pictures and tool calls")
     content, calls = _content(message, index), _calls(message.tool_calls or (), index)
+    if not isinstance(content, str):
+        content, pictures = read_parts(content, index, is_user=role == "user")
+        wanted += pictures
     try:
         return Message(
             role,
-            content if isinstance(content, str) else _text(content, index),
+            content,
             reasoning=message.reasoning or message.reasoning_content or "",
             tool_calls=calls,
             tool_call_id=message.tool_call_id,
@@ -75,19 +80,6 @@ def _content(message: MessageIn, index: int) -> str | list[ContentPart]:
 
 def _did_something(message: MessageIn) -> bool:
     return bool(message.tool_calls or message.reasoning or message.reasoning_content)
-
-
-def _text(parts: list[ContentPart], index: int) -> str:
-    for place, part in enumerate(parts):
-        where = f"messages[{index}].content[{place}]"
-        if part.type != "text":
-            raise UnsupportedFeature(where, f"its type is {part.type!r}, and messages hold text in this version")
-        if part.text is None:
-            raise InvalidMessages("a content part of type 'text' lacks its text", index=index)
-        for name in _OF_OTHER_KINDS:
-            if getattr(part, name) is not None:
-                raise UnsupportedFeature(f"{where}.{name}", "a content part of type 'text' has none: leave it out")
-    return "".join(part.text or "" for part in parts)
 
 
 def _calls(calls: Sequence[ToolCallIn], index: int) -> tuple[ToolCall, ...]:

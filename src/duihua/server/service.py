@@ -17,6 +17,7 @@ from duihua.messages import Message
 from duihua.sampling import Sampling
 from duihua.server.failures import engine_ended
 from duihua.server.metrics import Metrics
+from duihua.server.pictures import Pictures
 from duihua.server.running import Running
 from duihua.server.settings import ServeSettings
 from duihua.server.trace import Tracer
@@ -64,6 +65,7 @@ class Service:
         self.defaults = defaults
         self.version = version
         self.tracer = None if settings.trace_endpoint is None else Tracer(settings.trace_endpoint)
+        self.pictures = Pictures(settings)
         self.created = int(time.time())
         self.running = Running(settings.max_waiting)
         self.metrics = Metrics(

@@ -44,6 +44,12 @@ class ServeSettings:
     max_choices: int = 16  # n and best_of
     max_stop: int = 16  # stop strings
     max_logprobs: int = 20  # alternatives per token
+    max_images: int = 16  # pictures in a request
+    max_image_bytes: int = 20 * _MIB  # of a picture's file
+    max_image_pixels: int = 50_000_000  # of a picture
+    image_seconds: float = 20.0  # to fetch one
+    allow_image_urls: bool = False  # fetch pictures that a request names by http(s) URL
+    image_domains: Sequence[str] = ()  # where from: example.org, *.example.org; (): any public host
     max_waiting: int = 256  # requests without a first token
     deadline_seconds: float = 600.0  # longest a request may take
     keep_alive_seconds: float = 75.0  # an idle connection, and one whose request does not come

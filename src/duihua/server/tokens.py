@@ -64,7 +64,9 @@ async def tokenize(service: Service, exchange: Exchange) -> None:
             generation_prompt=asked.add_generation_prompt is not False,
             continue_final=bool(asked.continue_final_message),
         )
-        messages = read_messages(asked.messages or [])
+        messages, wanted = read_messages(asked.messages or [])
+        if wanted:
+            raise UnsupportedFeature(wanted[0].where, "pictures are not counted here: the usage of an answer tells")
         _check_length("messages", sum(map(characters_of, messages)))
         ids = await _unless_left(exchange, service.chat.encode(messages, options))
     if ids is None:

@@ -14,7 +14,7 @@ from duihua.vision.headers import read_header
 from duihua.vision.kinds import Kind, kind_of
 from duihua.vision.refusal import refusal
 
-__all__ = ["decode", "encode_png", "load"]
+__all__ = ["decode", "encode_png", "load", "shrunk"]
 
 # One plugin for each kind, called by name: no other parser of Pillow's ever sees a byte, `Image.open` and its one
 # bound for the whole process are not used, and a JPEG with further pictures behind the first is only its first.
@@ -59,6 +59,15 @@ def decode(image: Image) -> Pillow.Image:
     turned = picture.transpose(_TURNS[header.orientation]) if header.orientation in _TURNS else picture
     turned.info = {}
     return turned
+
+
+def shrunk(image: Image, side: int) -> Image:
+    """The picture with its longer side so many pixels at most: itself where it is smaller, else a PNG."""
+    if max(image.width, image.height) <= side:
+        return image
+    pixels = decode(image)
+    pixels.thumbnail((side, side), Pillow.Resampling.LANCZOS)
+    return Image(encode_png(pixels), pixels.width, pixels.height, "image/png", image.name)
 
 
 def load(data: bytes, kind: Kind, name: str = "") -> Pillow.Image:

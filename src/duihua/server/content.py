@@ -1,0 +1,70 @@
+"""A message's content as it comes over the wire: its words, and the pictures that stand between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, cast
+
+from duihua.errors import InvalidMessages, UnsupportedFeature
+from duihua.server.decoding import WrongField
+from duihua.server.pictures import Wanted
+from duihua.server.wire import ContentPart
+
+__all__ = ["read_parts"]
+
+_SHARED: Final = {"type", "prompt_cache_breakpoint"}
+_FIELDS: Final = sorted({*ContentPart.__struct_fields__} - _SHARED)
+_URL_FIELDS: Final = {"url", "detail"}
+_LOW: Final[Mapping[object, bool]] = {None: False, "auto": False, "high": False, "low": True}
+
+
+def read_parts(parts: Sequence[ContentPart], index: int, *, is_user: bool) -> tuple[str, tuple[Wanted, ...]]:
+    """The words of these parts as one text, and the pictures by their places in it.
+
+    Args:
+        index: of the message.
+        is_user: whether it is a user's; nobody else shows pictures.
+
+    Raises:
+        InvalidMessages, InvalidParameter, UnsupportedFeature: a part that is none, or of a kind that is not read.
+    """
+    words: list[str] = []
+    wanted: list[Wanted] = []
+    length = 0
+    for place, part in enumerate(parts):
+        where = f"messages[{index}].content[{place}]"
+        if part.type == "image_url" and is_user:
+            _check_fields(part, "image_url", where)
+            url, is_low = _picture(part.image_url, where)
+            wanted.append(Wanted(index, length, where, url, is_low))
+            continue
+        if part.type == "image_url":
+            raise UnsupportedFeature(where, "its type is 'image_url', and only a user's message shows pictures")
+        if part.type != "text":
+            raise UnsupportedFeature(where, f"its type is {part.type!r}, and messages hold text and pictures here")
+        if part.text is None:
+            raise InvalidMessages("a content part of type 'text' lacks its text", index=index)
+        _check_fields(part, "text", where)
+        words.append(part.text)
+        length += len(part.text)
+    return "".join(words), tuple(wanted)
+
+
+def _check_fields(part: ContentPart, kind: str, where: str) -> None:
+    for name in _FIELDS:
+        if name != kind and getattr(part, name) is not None:
+            raise UnsupportedFeature(f"{where}.{name}", f"a content part of type {kind!r} has none: leave it out")
+
+
+def _picture(value: Any, where: str) -> tuple[str, bool]:
+    """The URL of an `image_url`, and whether few pixels are enough; some clients send the URL itself."""
+    fields = cast("Mapping[str, Any]", value if isinstance(value, Mapping) else {"url": value})
+    unknown = sorted(set(fields) - _URL_FIELDS)
+    if unknown:
+        raise WrongField(f"{where}.image_url.{unknown[0]}", f"unknown field {unknown[0]!r}: leave it out")
+    url, detail = fields.get("url"), fields.get("detail")
+    if not isinstance(url, str):
+        raise WrongField(f"{where}.image_url", 'give {"url": "data:image/png;base64,..."}')
+    if not isinstance(detail, str | None) or detail not in _LOW:
+        raise UnsupportedFeature(f"{where}.image_url.detail", "give 'auto', 'low' or 'high', or leave it out")
+    return url, _LOW[detail]

@@ -1,0 +1,131 @@
+"""The pictures of a request: read after the request itself, off the event loop, within this server's bounds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+from duihua.chat.protocol import ModelInfo
+from duihua.errors import InvalidImage, UnsupportedFeature
+from duihua.image import Image
+from duihua.messages import ImageAt, Message
+from duihua.server.settings import ServeSettings
+from duihua.vision.bounds import Bounds, check_count
+from duihua.vision.known import KnownImages
+
+if TYPE_CHECKING:
+    from duihua.vision.fetch import Fetcher
+
+__all__ = ["Pictures", "Wanted"]
+
+_AT_ONCE: Final = 2  # pictures that are decoded at the same time, of all requests
+_LOW: Final = 512  # pixels of the longer side under `detail: "low"`, as OpenAI has it
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A picture that a request shows, not read yet."""
+
+    message: int  # index of the message
+    at: int  # the character of its words before which the picture stands
+    where: str  # "messages[0].content[1]"
+    url: str
+    is_low: bool = False  # few pixels are enough
+
+
+class Pictures:
+    """Reads what requests show. Belongs to one event loop.
+
+    A picture that was read before is known by the checksum of its file: a client without state, which sends every
+    picture again with every turn, pays for decoding it once.
+    """
+
+    def __init__(self, settings: ServeSettings) -> None:
+        self._settings = settings
+        self._bounds = Bounds(
+            max_bytes=settings.max_image_bytes,
+            max_pixels=settings.max_image_pixels,
+            max_images=settings.max_images,
+            seconds=settings.image_seconds,
+        )
+        self._known = KnownImages()
+        self._gate = asyncio.Semaphore(_AT_ONCE)
+
+    async def shown(self, messages: Sequence[Message], wanted: Sequence[Wanted]) -> list[Message]:
+        """The messages with their pictures in place; cancelling gives up what is not read yet.
+
+        Raises:
+            InvalidImage: a picture that cannot be taken, by its place in the request; or too many of them.
+            UnsupportedFeature: a URL, where this server fetches none.
+        """
+        if len(wanted) > self._bounds.max_images:
+            raise InvalidImage(
+                f"there are {len(wanted)} pictures and this server takes {self._bounds.max_images} in a request: "
+                "leave earlier ones out",
+                why="count",
+            )
+        async with asyncio.TaskGroup() as group:
+            reading = [group.create_task(self._outcome(each)) for each in wanted]
+        images = [task.result() for task in reading]
+        for image in images:
+            if isinstance(image, InvalidImage):
+                raise image
+        read = [image for image in images if isinstance(image, Image)]
+        check_count(read, self._bounds)
+        result = list(messages)
+        for each, image in zip(wanted, read, strict=True):
+            message = result[each.message]
+            result[each.message] = replace(message, images=(*message.images, ImageAt(each.at, image)))
+        return result
+
+    def check(self, wanted: Sequence[Wanted], info: ModelInfo) -> None:
+        """Refuse pictures before one is read.
+
+        Raises:
+            UnsupportedFeature: the model sees none, or a URL that is no data URL is not fetched here.
+        """
+        if wanted and not info.max_images:
+            raise UnsupportedFeature(wanted[0].where, f"{info.name} sees no pictures: serve a model that does")
+        if self._settings.allow_image_urls:
+            return
+        for each in wanted:
+            if each.url[:5].lower() != "data:":
+                raise UnsupportedFeature(
+                    each.where, "this server fetches no pictures (--allow-image-urls): send it as a data URL"
+                )
+
+    async def _outcome(self, wanted: Wanted) -> Image | InvalidImage:
+        """A picture, or why there is none: a group would wrap the error, and the first in order is to be told."""
+        try:
+            return await self._read(wanted)
+        except InvalidImage as error:
+            return InvalidImage(_without_name(error), why=error.why, name=wanted.where)
+
+    async def _read(self, wanted: Wanted) -> Image:
+        if wanted.url[:5].lower() != "data:":
+            image = await self._fetcher.fetch(wanted.url)
+            return await self._made_low(image) if wanted.is_low else image
+        async with self._gate:
+            image = await asyncio.to_thread(self._known.read_data_url, wanted.url, bounds=self._bounds)
+        return await self._made_low(image) if wanted.is_low else image
+
+    async def _made_low(self, image: Image) -> Image:
+        from duihua.vision.pixels import shrunk
+
+        async with self._gate:
+            return await asyncio.to_thread(shrunk, image, _LOW)
+
+    @cached_property
+    def _fetcher(self) -> Fetcher:
+        from duihua.vision.address import Reach
+        from duihua.vision.fetch import Fetcher
+
+        domains = tuple(self._settings.image_domains) or None
+        return Fetcher(self._bounds, reach=Reach(hosts=domains), known=self._known)
+
+
+def _without_name(error: InvalidImage) -> str:
+    return str(error).removeprefix(f"{error.name}: ") if error.name else str(error)
