@@ -140,6 +140,7 @@ def failure_of(error: BaseException, policy: WindowPolicy | None = None) -> Fail
                 param=_param(error),
                 code=code,
                 headers=_retry(error, status),
+                more={"why": error.why} if isinstance(error, InvalidImage) else {},
             )
     return Failure(
         status=500, message="something went wrong in the server: its log tells what", type=_OURS, code="internal_error"

@@ -48,7 +48,7 @@ class Pictures:
         self._bounds = Bounds(
             max_bytes=settings.max_image_bytes,
             max_pixels=settings.max_image_pixels,
-            max_images=settings.max_images,
+            max_images=settings.max_request_images,
             seconds=settings.image_seconds,
         )
         self._known = KnownImages()
@@ -89,6 +89,10 @@ class Pictures:
         """
         if wanted and not info.max_images:
             raise UnsupportedFeature(wanted[0].where, f"{info.name} sees no pictures: serve a model that does")
+        self.check_urls(wanted)
+
+    def check_urls(self, wanted: Sequence[Wanted]) -> None:
+        """Refuse what would have to be fetched, where that is not allowed; raises UnsupportedFeature."""
         if self._settings.allow_image_urls:
             return
         for each in wanted:

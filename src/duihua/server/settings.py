@@ -44,7 +44,7 @@ class ServeSettings:
     max_choices: int = 16  # n and best_of
     max_stop: int = 16  # stop strings
     max_logprobs: int = 20  # alternatives per token
-    max_images: int = 16  # pictures in a request
+    max_request_images: int = 64  # pictures in a request, before the window drops any
     max_image_bytes: int = 20 * _MIB  # of a picture's file
     max_image_pixels: int = 50_000_000  # of a picture
     image_seconds: float = 20.0  # to fetch one
