@@ -8,8 +8,10 @@ import pytest
 from chat.talk import Turnstile, chat, collect, engine, ids
 from duihua.chat.conversation import Conversation
 from duihua.engine.scripted import ScriptedEngine
-from duihua.errors import ConversationBusy, GenerationFailed, InvalidMessages, InvalidParameter
+from duihua.errors import ConversationBusy, GenerationFailed, InvalidMessages, InvalidParameter, UnsupportedFeature
 from duihua.events import TextDelta
+from duihua.image import Image
+from duihua.messages import ImageAt
 from duihua.sampling import Sampling
 
 
@@ -142,10 +144,21 @@ def test_nothing_to_say_is_refused(text: str) -> None:
     assert conversation.record == ()
 
 
-def test_a_conversation_goes_on_from_one_answer() -> None:
+def test_a_conversation_goes_on_from_one_answer_and_gives_the_text_back() -> None:
     conversation = Conversation(chat(engine("a", "b")), sampling=Sampling(n=2))
     with pytest.raises(InvalidParameter, match="n"):
         asyncio.run(collect(conversation.send("hello")))
+    assert conversation.unsent == "hello"
+
+
+def test_a_turn_that_fails_gives_words_and_pictures_back() -> None:
+    image = Image(b"a file", 2, 2)
+    conversation = Conversation(chat(engine("one"), template=None))  # a base model: it refuses every message
+    with pytest.raises(UnsupportedFeature):
+        asyncio.run(collect(conversation.send([image, "what is it?"])))
+    assert (conversation.unsent, conversation.unsent_images) == ("what is it?", (ImageAt(0, image),))
+    conversation.clear()
+    assert (conversation.unsent, conversation.unsent_images) == (None, ())
 
 
 def test_clearing_keeps_the_system_prompt() -> None:

@@ -66,12 +66,13 @@ class Conversation:
 
     *Record* and *context* are two things: the record keeps everything that happened; the context is what the
     model sees next. An error leaves the context as it was. A stop keeps the partial answer, or, before the first
-    token, gives the user's text back in `unsent`.
+    token, gives the user's message back in `unsent` and `unsent_images`.
 
     Attributes:
         system: the system prompt; may be changed between turns.
         sampling, window, options: how the next turn is made.
-        unsent: the words of the last turn if it failed or was stopped before its first token.
+        unsent: the words of the last message while it has no answer: its turn runs, failed, or was stopped before
+            its first token; else None.
         unsent_images: the pictures among them.
     """
 
@@ -114,7 +115,7 @@ class Conversation:
         self._refuse_if_busy()
         self._entries.clear()
         self._context.clear()
-        self._forget_unsent()
+        self.unsent, self.unsent_images = None, ()
         self.options = replace(self.options, started=None)
 
     def explain(self) -> Explanation:
@@ -134,14 +135,13 @@ class Conversation:
         user = Message("user", said) if isinstance(said, str) else Message.of("user", said)
         if not user.content.strip() and not user.images:
             raise InvalidMessages("the message is empty: say something")
+        self.unsent, self.unsent_images = user.content, user.images
         if (self.sampling.n or 1) > 1:
             raise InvalidParameter("n", self.sampling.n, "a conversation goes on from one answer")
         self._is_busy = True
-        self._forget_unsent()
         if self.options.started is None:
             self.options = replace(self.options, started=datetime.now().astimezone())
-        reply = Reply()
-        is_committed = False
+        reply, is_committed = Reply(), False
         try:
             stream = self.chat.stream([*self._messages(), user], self.sampling, self._turn_options())
             async with aclosing(stream):
@@ -169,11 +169,7 @@ class Conversation:
             self._entries.append(Entry(answer, outcome))
         if outcome in ("complete", "stopped"):
             self._context += [user, answer]
-        else:
-            self.unsent, self.unsent_images = user.content, user.images
-
-    def _forget_unsent(self) -> None:
-        self.unsent, self.unsent_images = None, ()
+            self.unsent, self.unsent_images = None, ()
 
     def _messages(self) -> list[Message]:
         system = [Message("system", self.system)] if self.system else []
