@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import time
@@ -13,16 +14,19 @@ from typing import Any, Self
 import pexpect
 import pyte
 
+import duihua
+
 __all__ = ["ALT_ENTER", "BACKSPACE", "CTRL_C", "CTRL_D", "CTRL_J", "ENTER", "UP", "Person", "Sit", "environment"]
 
 CTRL_C, CTRL_D, CTRL_J, ENTER, BACKSPACE, UP, ALT_ENTER = "\x03", "\x04", "\n", "\r", "\x7f", "\x1b[A", "\x1b\r"
-_TESTS = Path(__file__).parents[1]
+_SOURCES = (Path(__file__).parents[1], Path(duihua.__file__).parents[1])
 
 
 def environment(home: Path, **variables: str) -> dict[str, str]:
-    """What a child process sees: English, in a home of its own, with the tests to import from."""
+    """What a child process sees: English, in a home of its own, with the tests and this duihua to import from."""
     places = {f"XDG_{name}_HOME": str(home / name.lower()) for name in ("CONFIG", "STATE", "CACHE")}
-    plain = {"HOME": str(home), "LC_ALL": "C.UTF-8", "TERM": "xterm-256color", "PYTHONPATH": str(_TESTS)}
+    sources = os.pathsep.join(map(str, _SOURCES))
+    plain = {"HOME": str(home), "LC_ALL": "C.UTF-8", "TERM": "xterm-256color", "PYTHONPATH": sources}
     return {**places, **plain, "OMP_NUM_THREADS": "1", **variables}
 
 

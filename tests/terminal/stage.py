@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from chat.talk import Turnstile, chat, engine
@@ -36,6 +37,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--fail", choices=list(_FAILURES), help="in the first turn, after one token")
     parser.add_argument("--size", type=int, default=4096)
     parser.add_argument("--max-tokens", type=int)
+    parser.add_argument("--max-images", type=int, default=0)
     parser.add_argument("--reasoning", action="store_true")
     parser.add_argument("--lang", choices=["en", "zh"], default="en")
     parser.add_argument("--plain", action="store_true", help="no colour")
@@ -57,6 +59,7 @@ async def run(asked: argparse.Namespace) -> None:
         await SupervisedEngine.start(start),  # pyright: ignore[reportArgumentType]  any engine will do
         reasoning=("<think>", "</think>") if asked.reasoning else None,
     )
+    model.info = replace(model.info, max_images=asked.max_images)
     screen = screen_of(sys.stdout, color=not asked.plain)
     output, say = Output(screen, screen), Say(asked.lang)
     banner(output, say, model.info, model.adapters)

@@ -5,6 +5,8 @@ from chat.talk import chat, engine
 from duihua.chat.conversation import Conversation
 from duihua.chat.protocol import Explanation, Part
 from duihua.events import WindowReport
+from duihua.image import Image
+from duihua.messages import Message
 from duihua.terminal.context import context_rows, raw_pieces, show_context
 from duihua.terminal.output import Output, screen_of
 from duihua.terminal.session import Session
@@ -41,6 +43,15 @@ def test_the_raw_prompt_sets_off_what_the_template_wrote() -> None:
     parts = (Part("template", None, 1, "<|user|>"), Part("message 0", "user", 1, "hi"))
     assert list(raw_pieces(explanation(*parts))) == [("<|user|>", "mark"), ("hi", "plain")]
     assert list(raw_pieces(explanation(*parts, text="<|user|> hi"))) == [("<|user|> hi", "plain")]
+
+
+def test_a_message_s_pictures_are_named_among_its_words() -> None:
+    stream = io.StringIO()
+    screen = screen_of(stream, color=False)
+    said = Message.of("user", [Image(b"x", 64, 48, name="cat.png"), "what is it?"])
+    conversation = Conversation(chat(engine()), history=[said])
+    asyncio.run(show_context(Session(conversation=conversation, output=Output(screen, screen), say=Say("en")), ""))
+    assert "[cat.png 64x48] what is it?" in stream.getvalue()
 
 
 def test_it_is_shown_for_a_conversation_and_not_without_one() -> None:

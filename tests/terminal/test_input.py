@@ -77,6 +77,15 @@ def test_commands_and_parameters_are_completed() -> None:
     assert completions("/set temperature 0") == []
 
 
+def test_what_belongs_after_image_is_completed(tmp_path: Path) -> None:
+    for name in ("picture.png", "picture.txt", "place.jpeg"):
+        (tmp_path / name).touch()
+    (tmp_path / "people").mkdir()
+    assert completions(f"/image {tmp_path}/p") == ["eople", "icture.png", "lace.jpeg"]
+    assert completions("/image c") == ["clear"]
+    assert completions("/图片 p") == ["paste"]
+
+
 def test_what_belongs_after_lora_is_completed(tmp_path: Path) -> None:
     assert completions("/lora u") == ["use", "unload"]
     assert completions("/适配器 o") == ["off"]

@@ -5,6 +5,8 @@ import pytest
 from chat.talk import chat, engine
 from duihua.chat.conversation import Conversation
 from duihua.errors import EngineBusy
+from duihua.image import Image
+from duihua.messages import Message
 from duihua.sampling import OUR_DEFAULTS, Sampling
 from duihua.terminal.output import Output, screen_of
 from duihua.terminal.session import Session
@@ -18,6 +20,18 @@ def test_what_was_set_stands_over_the_model_s_own() -> None:
     assert session.info is conversation.chat.info
     assert session.sampling.temperature == 0.1
     assert session.sampling.top_p == OUR_DEFAULTS.top_p
+
+
+def test_staged_pictures_stand_before_the_words_of_a_message() -> None:
+    screen = screen_of(None, color=False)
+    session = Session(conversation=Conversation(chat(engine())), output=Output(screen, screen), say=Say("en"))
+    assert session.message("hello") == Message("user", "hello")
+    cat, dog = Image(b"cat", 1, 1), Image(b"dog", 1, 1)
+    session.stage([cat, dog])
+    assert session.message("which?").parts == (cat, dog, "which?")
+    assert session.pictures == [cat, dog]
+    session.stage([])
+    assert session.pictures == []
 
 
 @pytest.mark.parametrize("is_debugging", [False, True])

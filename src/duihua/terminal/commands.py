@@ -12,8 +12,10 @@ from typing import Any, Final
 
 from duihua.terminal.compare import run_compare
 from duihua.terminal.context import show_context
+from duihua.terminal.image import run_image
 from duihua.terminal.lora import run_lora
 from duihua.terminal.parameters import assign, names, rows, show, split, told
+from duihua.terminal.pictures import are_dropped
 from duihua.terminal.session import Session
 
 __all__ = ["COMMANDS", "Call", "Command", "Said", "Unknown", "is_open_block", "understand"]
@@ -63,12 +65,15 @@ class Unknown:
 def understand(text: str) -> Said | Call | Unknown:
     """What a line means: a text for the model, or a command.
 
-    A text in a block of three quotes, after a leading space, or that begins with a path goes to the model.
+    A text in a block of three quotes, after a leading space, or that begins with a path goes to the model. Paths of
+    pictures and nothing else, as a terminal writes what is dropped on it, are those that `/image` takes.
     """
     if text.lstrip().startswith(_BLOCK):
         return Said(_without_quotes(text.strip()))
     if text.strip().lower() in _LEAVE:
         return Call(_BY_NAME["exit"], "")
+    if are_dropped(text):
+        return Call(_BY_NAME["image"], text.strip())
     if not text.startswith(_SLASHES):
         return Said(text.strip())
     found = _CALL.fullmatch(text.strip())
@@ -174,6 +179,14 @@ COMMANDS: Final = (
         en="what the model will see, and what it costs; raw: the exact prompt",
         zh="模型将看到什么、占多少 token；raw：原样显示提示",
         run=show_context,
+    ),
+    Command(
+        name="image",
+        aliases=("图片",),
+        argument="[PATH|URL]",
+        en="put pictures before the next message, or list them; paste: from the clipboard, clear: none of them",
+        zh="为下一条消息附上图片，或列出；paste/粘贴：取自剪贴板；clear/清空：全部取消",
+        run=run_image,
     ),
     Command(
         name="lora",

@@ -14,6 +14,7 @@ from duihua.errors import EngineDead
 from duihua.events import Event
 from duihua.messages import Message
 from duihua.terminal.output import fitted
+from duihua.terminal.pictures import said_line
 from duihua.terminal.session import Session
 from duihua.terminal.signals import Interrupt
 from duihua.terminal.turn import Narrator
@@ -24,33 +25,34 @@ __all__ = ["run_compare"]
 async def run_compare(session: Session, argument: str) -> None:
     """Show the answers of the base model and of each adapter to one text, or to the last message again.
 
-    The conversation stays as it was. An answer that fails has its error in its place.
+    The conversation stays as it was. A text is asked with the pictures that are staged, and they stay so. An answer
+    that fails has its error in its place.
     """
     say, output, conversation = session.say, session.output, session.conversation
-    question = _question(conversation, argument)
+    question = _question(session, argument)
     if not conversation.chat.adapters:
         output.note(say("compare_none"))
         return
     if question is None:
         output.note(say("compare_usage"))
         return
-    history, text = question
+    history, asked = question
     if not argument:
-        output.note(fitted(f"> {' '.join(text.split())}", output.notes.columns() - 1))
+        output.note(fitted(f"> {' '.join(said_line(say, asked).split())}", output.notes.columns() - 1))
     with Interrupt() as interrupt:
-        await _Comparison(session, history).show(text)
+        await _Comparison(session, history).show(asked)
     output.note("")
     output.note(say("compare_stopped" if interrupt.happened else "compare_done"))
 
 
-def _question(conversation: Conversation, argument: str) -> tuple[Sequence[Message], str] | None:
+def _question(session: Session, argument: str) -> tuple[Sequence[Message], Message] | None:
     """(what was said before it, what is asked); None where nothing was said yet."""
-    context = conversation.context
+    context = session.conversation.context
     if argument:
-        return context, argument
+        return context, session.message(argument)
     for index in range(len(context) - 1, -1, -1):
         if context[index].role == "user":
-            return context[:index], context[index].content
+            return context[:index], context[index]
     return None
 
 
@@ -65,11 +67,11 @@ class _Comparison:
         # Its clock is that of the answer it shows: what is shown late was not made late.
         self._narrator = Narrator(session.output, session.say, clock=lambda: self._now, cure="/set max_tokens N")
 
-    async def show(self, text: str) -> None:
+    async def show(self, asked: Message) -> None:
         """Ask, and show every answer; a cancellation stops them all."""
         session = self._session
         parts = [_Part(name, self._aside(name)) for name in ("", *session.conversation.chat.adapters)]
-        tasks = [asyncio.create_task(part.answer(text)) for part in parts]
+        tasks = [asyncio.create_task(part.answer(asked)) for part in parts]
         is_dead = False
         try:
             for part in parts:
@@ -132,10 +134,10 @@ class _Part:
         self.asked = time.perf_counter()
         self._aside = aside
 
-    async def answer(self, text: str) -> None:
+    async def answer(self, asked: Message) -> None:
         """Generate it, whether or not somebody looks."""
         try:
-            async with aclosing(self._aside.send(text)) as events:
+            async with aclosing(self._aside.send(asked)) as events:
                 async for event in events:
                     self.said.put_nowait((time.perf_counter(), event))
         except Exception as error:  # noqa: BLE001  it is told in the answer's place

@@ -7,6 +7,7 @@ from typing import Final
 
 from duihua.chat.protocol import Explanation, Part
 from duihua.terminal.output import Style
+from duihua.terminal.pictures import said_line
 from duihua.terminal.session import Session
 from duihua.terminal.texts import Say
 
@@ -26,7 +27,7 @@ async def show_context(session: Session, argument: str) -> None:
         output.marked(raw_pieces(session.conversation.explain()))
     else:
         explanation, system = session.conversation.explain(), session.conversation.system
-        words = [*([system] if system else []), *(message.content for message in messages)]
+        words = [*([system] if system else []), *(said_line(say, message) for message in messages)]
         window = explanation.window
         if window.dropped_exchanges:
             output.note(say("context_dropped", count=window.dropped_exchanges, tokens=window.dropped_tokens))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mimetypes
 import os
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -20,6 +21,7 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.output import ColorDepth, Output
 
 from duihua.terminal.commands import COMMANDS, is_open_block
+from duihua.terminal.image import IMAGE_ACTIONS
 from duihua.terminal.lora import LORA_ACTIONS
 from duihua.terminal.output import fitted, harmless
 from duihua.terminal.parameters import names
@@ -63,24 +65,30 @@ class Keyboard:
             output=screen,
         )
 
-    async def read(self, default: str = "", *, adapter: str | None = None, adapters: Sequence[str] = ()) -> str:
+    async def read(
+        self, default: str = "", *, adapter: str | None = None, adapters: Sequence[str] = (), above: str = ""
+    ) -> str:
         """What the user sends, exactly as typed.
 
         Args:
             default: stands in the line to begin with.
             adapter: the one in use; its name stands before the line.
             adapters: names to complete after `/lora use`.
+            above: stands on a line of its own above it.
 
         Raises:
             EOFError: Ctrl-D on an empty line.
             KeyboardInterrupt: Ctrl-C on an empty line.
         """
         self._commands.adapters = adapters
-        return await self._session.prompt_async(self._prompt(adapter), default=default, set_exception_handler=False)
+        prompt = self._prompt(adapter, above)
+        return await self._session.prompt_async(prompt, default=default, set_exception_handler=False)
 
-    def _prompt(self, adapter: str | None) -> FormattedText:
+    def _prompt(self, adapter: str | None, above: str) -> FormattedText:
+        color, bold = ("ansicyan", "bold") if self._color else ("", "")
         name = fitted(harmless(adapter), _NAME_COLUMNS) if adapter else ""
-        return FormattedText([("ansicyan" if self._color else "", name), ("bold" if self._color else "", "> ")])
+        head = f"{harmless(above)}\n" if above else ""
+        return FormattedText([(color, head), (color, name), (bold, "> ")])
 
 
 def private_history(path: Path) -> History:
@@ -122,12 +130,13 @@ def hushed_echo() -> Generator[None]:
 
 
 class _Commands(Completer):
-    """Names of commands after a slash, of parameters after `/set`, and what belongs after `/lora`."""
+    """Names of commands after a slash, of parameters after `/set`, and what belongs after `/lora` and `/image`."""
 
     def __init__(self, say: Say) -> None:
         self.adapters: Sequence[str] = ()
         self._say = say
         self._directories = PathCompleter(only_directories=True, expanduser=True)
+        self._pictures = PathCompleter(file_filter=_may_be_picture, expanduser=True)
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:
         """See `Completer.get_completions`."""
@@ -144,6 +153,9 @@ class _Commands(Completer):
             yield from _beginning_with(argument, names())
         elif name in ("lora", "适配器"):
             yield from self._of_lora(argument, complete_event)
+        elif name in ("image", "图片"):
+            yield from _beginning_with(argument, IMAGE_ACTIONS)
+            yield from self._pictures.get_completions(Document(argument), complete_event)
 
     def _of_lora(self, argument: str, complete_event: CompleteEvent) -> Iterator[Completion]:
         action, space, rest = argument.partition(" ")
@@ -157,6 +169,10 @@ class _Commands(Completer):
 
 def _beginning_with(typed: str, words: Iterable[str]) -> Iterator[Completion]:
     return (Completion(word, -len(typed)) for word in words if word.startswith(typed))
+
+
+def _may_be_picture(path: str) -> bool:
+    return os.path.isdir(path) or (mimetypes.guess_type(path)[0] or "").startswith("image/")
 
 
 def _continuation(width: int, line_number: int, wrap_count: int) -> str:

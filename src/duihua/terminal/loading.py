@@ -97,6 +97,8 @@ def banner(output: Output, say: Say, info: ModelInfo, adapters: Iterable[str] = 
         adapters: names of those that are loaded.
     """
     model_lines(output, say, info, adapters)
+    if info.max_images:
+        output.note(say("sees"))
     output.note(say("keys"))
     output.note("")
 

@@ -134,6 +134,14 @@ class Output:
         self._end_line_of(self.notes)
         console.print(grid)
 
+    def draw(self, sequence: str) -> None:
+        """A picture, by a sequence of our own that the terminal obeys (`duihua.terminal.preview`); terminals only."""
+        if self.notes.is_terminal:
+            self.end_progress()
+            self._end_line_of(self.notes)
+            self.notes.stream.write(f"{sequence}\n")
+            self.notes.stream.flush()
+
     def progress(self, text: str, tail: str = "") -> None:
         """Show how far something is, on one line that the next text takes the place of; terminals only.
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from duihua.errors import EngineDead
 from duihua.terminal.commands import Call, Unknown, understand
 from duihua.terminal.input import Keyboard, hushed_echo
+from duihua.terminal.output import fitted
+from duihua.terminal.pictures import picture_line
 from duihua.terminal.session import Session
 from duihua.terminal.signals import Interrupt
 from duihua.terminal.turn import Narrator
@@ -35,7 +37,9 @@ class Repl:
         while not session.is_leaving:
             try:
                 adapters = tuple(session.conversation.chat.adapters)
-                text = await self._keyboard.read(given_back, adapter=session.adapter, adapters=adapters)
+                text = await self._keyboard.read(
+                    given_back, adapter=session.adapter, adapters=adapters, above=self._staged()
+                )
             except EOFError:
                 return
             except KeyboardInterrupt:
@@ -43,6 +47,12 @@ class Repl:
                 given_back = ""
                 continue
             given_back = await self._take(text)
+
+    def _staged(self) -> str:
+        session = self._session
+        pictures = ", ".join(picture_line(session.say, image) for image in session.pictures)
+        line = session.say("picture_staged", pictures=pictures) if pictures else ""
+        return fitted(line, session.output.notes.columns() - 1)
 
     async def _take(self, text: str) -> str:
         """Do what a line asks for; the text to put back into the line."""
@@ -75,7 +85,7 @@ class Repl:
         try:
             with Interrupt() as interrupt:
                 await self._narrator.show(
-                    conversation.send(text),
+                    conversation.send(session.message(text)),
                     max_tokens=session.sampling.max_tokens,
                     overlong=conversation.window.overlong,
                 )
@@ -83,7 +93,15 @@ class Repl:
             self._tell(error)
         else:
             if interrupt.happened:
-                session.output.note(session.say("returned" if conversation.unsent else "stopped"))
+                self._tell_stopped()
+        session.stage([placed.image for placed in conversation.unsent_images])
+
+    def _tell_stopped(self) -> None:
+        session, conversation = self._session, self._session.conversation
+        if conversation.unsent is None:
+            session.output.note(session.say("stopped"))
+        else:
+            session.output.note(session.say("returned_pictures" if conversation.unsent_images else "returned"))
 
     def _tell(self, error: Exception) -> None:
         self._session.tell(error)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import traceback
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from duihua.chat.conversation import Conversation
 from duihua.chat.protocol import ModelInfo
 from duihua.errors import DuihuaError
+from duihua.image import Image
+from duihua.messages import Message
 from duihua.sampling import Sampling
 from duihua.terminal.output import Output
+from duihua.terminal.pictures import Fetches
+from duihua.terminal.settings import Graphics
 from duihua.terminal.texts import Say
 
 __all__ = ["Session"]
@@ -17,11 +22,20 @@ __all__ = ["Session"]
 
 @dataclass(slots=True, kw_only=True)
 class Session:
-    """One conversation at the keyboard."""
+    """One conversation at the keyboard.
+
+    Attributes:
+        pictures: staged for the next message.
+        graphics: how a preview of them is drawn; None: not at all.
+        fetcher: gets pictures from the web; None: the usual one.
+    """
 
     conversation: Conversation
     output: Output
     say: Say
+    pictures: list[Image] = field(default_factory=list[Image])
+    graphics: Graphics | None = None
+    fetcher: Fetches | None = None
     is_leaving: bool = False
     is_debugging: bool = False  # show the traceback of an error nobody raised on purpose
 
@@ -39,6 +53,14 @@ class Session:
     def adapter(self) -> str | None:
         """The LoRA adapter that the next turn is answered with; None: the base model."""
         return self.info.adapter_of(self.conversation.options.adapter)
+
+    def message(self, text: str) -> Message:
+        """What a text says together with the pictures that are staged, which stand before it; they stay staged."""
+        return Message.of("user", [*self.pictures, text])
+
+    def stage(self, images: Sequence[Image]) -> None:
+        """Have these pictures, and no others, go with the next message."""
+        self.pictures[:] = images
 
     def tell(self, error: Exception) -> None:
         """Say what went wrong; the conversation goes on."""

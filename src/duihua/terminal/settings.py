@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from duihua.prompt.window import WindowPolicy
 
-__all__ = ["Language", "TerminalSettings"]
+__all__ = ["Graphics", "Language", "TerminalSettings"]
 
 Language = Literal["en", "zh"]
+Graphics = Literal["kitty", "iterm2"]
+"""How a terminal is told to draw a picture: see `duihua.terminal.preview`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +24,7 @@ class TerminalSettings:
     overlong: Literal["head", "tail", "middle"] | None = None  # where to cut a text that alone is too long
     language: Literal["auto", "en", "zh"] = "auto"  # of the interface; "auto": the locale's
     color: Literal["auto", "always", "never"] = "auto"  # "auto": on a terminal, unless NO_COLOR is set
+    preview: Literal["auto", "kitty", "iterm2", "never"] = "auto"  # how pictures are drawn; "auto": if the terminal can
 
     def window_policy(self) -> WindowPolicy:
         """The window policy of these settings; oldest exchanges are dropped.

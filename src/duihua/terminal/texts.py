@@ -51,6 +51,10 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "the checkpoint has no chat template: the one known for its family is used",
         "检查点没有对话模板：使用该系列模型通用的模板",
     ),
+    "sees": (
+        "it sees pictures: /image PATH or URL, /image paste, or drop a file on the line",
+        "能看图片：/image 路径或网址、/image 粘贴，或把文件拖到输入行",
+    ),
     "keys": (
         "/help for commands · Ctrl-C stops an answer · Ctrl-D or exit leaves",
         "/help 查看命令 · Ctrl-C 停止回答 · Ctrl-D 或 exit 离开",
@@ -86,6 +90,10 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "returned": (
         "stopped before the first word; your text is back in the line",
         "在第一个字之前停止；文字已放回输入行",
+    ),
+    "returned_pictures": (
+        "stopped before the first word; your text and its pictures are back",
+        "在第一个字之前停止；文字与图片均已放回",
     ),
     "thinking": ("thinking:", "思考："),
     "answer": ("answer:", "回答："),
@@ -124,6 +132,17 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "写法：/set 名称 值；/set 名称 default 恢复默认",
     ),
     "none": ("none", "无"),
+    "picture": ("picture", "图片"),
+    "picture_is": ("{name} {width}x{height}", "{name} {width}x{height}"),
+    "picture_staged": ("with your message: {pictures}", "随消息发送：{pictures}"),
+    "picture_none": (
+        "no picture is staged: /image PATH or URL, /image paste",
+        "没有待发送的图片：/image 路径或网址、/image 粘贴",
+    ),
+    "picture_cleared": ("no picture goes with your next message", "下一条消息不带图片"),
+    "picture_reading": ("reading {name}", "正在读取 {name}"),
+    "picture_stopped": ("stopped; that picture is not staged", "已停止；没有加入该图片"),
+    "clipboard": ("clipboard", "剪贴板"),
     "base_model": ("the base model", "基础模型"),
     "lora_none": ("no adapter is loaded: /lora load DIR loads one", "没有加载适配器：用 /lora load 目录 加载"),
     "lora_rank": ("rank {rank}", "秩 {rank}"),

@@ -1,0 +1,153 @@
+import asyncio
+import io
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from chat.talk import chat, engine
+from duihua.chat.conversation import Conversation
+from duihua.errors import InvalidParameter, UnsupportedFeature
+from duihua.image import Image
+from duihua.terminal.image import run_image
+from duihua.terminal.output import Output, Screen
+from duihua.terminal.session import Session
+from duihua.terminal.texts import Say
+from vision.pictures import encoded, flag
+
+
+class _Slow:
+    """A web on which somebody presses Ctrl-C while it loads."""
+
+    is_closed = False
+
+    async def fetch(self, url: str) -> Image:
+        os.kill(os.getpid(), signal.SIGINT)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.is_closed = True
+        raise AssertionError(url)
+
+
+class Desk:
+    """A conversation, and what stands on its screen."""
+
+    def __init__(self, *, max_images: int = 4, is_terminal: bool = False) -> None:
+        self.stream = io.StringIO()
+        screen = Screen(self.stream, is_terminal=is_terminal, color=False)
+        model = chat(engine())
+        model.info = replace(model.info, max_images=max_images)
+        self.session = Session(conversation=Conversation(model), output=Output(screen, screen), say=Say("en"))
+
+    def types(self, argument: str) -> str:
+        """What `/image` prints with this argument."""
+        start = len(self.stream.getvalue())
+        asyncio.run(run_image(self.session, argument))
+        return self.stream.getvalue()[start:]
+
+    @property
+    def names(self) -> list[str]:
+        return [image.name for image in self.session.pictures]
+
+
+@pytest.fixture
+def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("cat.png", "dog.png"):
+        (tmp_path / name).write_bytes(encoded(flag()))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_pictures_are_staged_listed_and_cleared(there: Path) -> None:
+    desk = Desk()
+    assert desk.types("").startswith("no picture is staged")
+    assert desk.types("cat.png") == "cat.png 16x32\n"
+    assert desk.types(f"'{there}/dog.png'") == "dog.png 16x32\n"
+    assert desk.types("") == "cat.png 16x32\ndog.png 16x32\n"
+    assert desk.names == ["cat.png", "dog.png"]
+    assert desk.types("clear").startswith("no picture goes with")
+    assert desk.names == []
+    desk.types("cat.png dog.png")
+    assert desk.names == ["cat.png", "dog.png"]
+    desk.types("清空")
+    assert desk.names == []
+
+
+def test_a_wrong_path_is_told_and_the_others_are_staged(there: Path) -> None:
+    (there / "notes.txt").write_text("no picture", "utf-8")
+    desk = Desk()
+    assert "none.png: the file cannot be read" in desk.types("none.png")
+    assert "notes.txt: this is no picture of a known kind" in desk.types("notes.txt cat.png")
+    assert desk.names == ["cat.png"]
+
+
+def test_a_model_that_sees_none_refuses_before_anything_is_read() -> None:
+    desk = Desk(max_images=0)
+    with pytest.raises(UnsupportedFeature, match="scripted reads words only"):
+        desk.types("none.png")
+    with pytest.raises(UnsupportedFeature):
+        desk.types("paste")
+    desk.types("clear")
+
+
+def test_no_more_are_staged_than_the_model_takes(there: Path) -> None:
+    desk = Desk(max_images=1)
+    with pytest.raises(InvalidParameter, match="at most 1"):
+        desk.types("cat.png dog.png")
+    desk.types("cat.png")
+    with pytest.raises(InvalidParameter, match="at most 1"):
+        desk.types("dog.png")
+    assert desk.names == ["cat.png"]
+
+
+def test_no_more_are_staged_than_a_request_may_hold(there: Path) -> None:
+    desk = Desk(max_images=100)
+    desk.session.stage([Image(b"x", 1, 1)] * 16)
+    assert "at most 16 may come together" in desk.types("cat.png")
+    assert len(desk.session.pictures) == 16
+
+
+def test_ctrl_c_ends_a_download_and_the_conversation_goes_on(there: Path) -> None:
+    desk = Desk()
+    web = desk.session.fetcher = _Slow()
+    assert desk.types("cat.png https://example.org/dog.png").splitlines()[-1].startswith("stopped")
+    assert web.is_closed
+    assert desk.names == ["cat.png"]
+
+
+def test_a_pasted_picture_is_called_so(there: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("wl-paste", "osascript"):
+        (there / name).write_text(f"#!/bin/sh\n/bin/cat {there}/cat.png\n", "utf-8")
+        (there / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(there))
+    desk = Desk()
+    assert desk.types("paste") == "clipboard 16x32\n"
+    desk.types("粘贴")
+    assert desk.names == ["clipboard", "clipboard"]
+
+
+def test_a_preview_is_drawn_where_the_terminal_can_and_nowhere_else(there: Path) -> None:
+    desk = Desk(is_terminal=True)
+    assert "\x1b_G" not in desk.types("cat.png")
+    desk.session.graphics = "kitty"
+    shown = desk.types("dog.png")
+    assert shown.count("\x1b_G") == 1
+    assert shown.endswith("\x1b\\\ndog.png 16x32\n")
+    pipe = Desk()
+    pipe.session.graphics = "kitty"
+    assert pipe.types("cat.png") == "cat.png 16x32\n"
+
+
+def test_a_name_cannot_obey_the_terminal(there: Path) -> None:
+    name = "a\x1b]0;owned\x07\n.png"
+    (there / name).write_bytes(encoded(flag()))
+    desk = Desk(is_terminal=True)
+    desk.session.graphics = "kitty"
+    shown = desk.types(name)
+    assert "owned" not in shown.partition("\x1b\\")[0].replace("]0;owned␇", "")
+    assert "\x1b]0" not in shown
+    assert "\x1b]0" not in desk.types("a\x1b]0;none\x07.png")
+    assert desk.names == [name]
