@@ -16,6 +16,7 @@ import pytest
 import duihua
 from duihua.cli.app import run
 from terminal.person import environment
+from vision.pictures import encoded, flag
 
 DEMO = Path(duihua.__file__).parent / "checkpoint" / "bundled" / "demo"
 Ended = tuple[int, str, str]
@@ -125,6 +126,12 @@ def test_raw_text_is_continued_and_nothing_added(start: Start) -> None:
         (("chat", "-p", "x", "--replay", "y"), b"", "do not go together"),
         (("chat", "--replay", "./none.txt"), b"", "./none.txt cannot be read"),
         (("chat", "-p", "x"), b"ok\n\xff", "stdin, line 2 is not UTF-8"),
+        (("chat", "-p", "x", "--image", "none.png"), b"", "flag --image: none.png: the file cannot be read"),
+        (
+            ("chat", "-p", "x", "--image", "http://127.0.0.1/cat.png"),
+            b"",
+            "flag --image: cat.png: 127.0.0.1 is no host",
+        ),
         (("chat", "-p", "x", "--history-turns", "0"), b"", "flag --history-turns"),
         (("chat", "-p", "x", "--max-tokens", "0"), b"", "flag --max-tokens"),
         (("chat", "-p", "x", "--engine", "vllmm"), b"", "no engine is called 'vllmm'"),
@@ -137,6 +144,13 @@ def test_what_cannot_be_is_told_with_code_2(
     code, out, err = start(*arguments, stdin=stdin)
     assert (code, out) == (2, "")
     assert message in err
+
+
+def test_a_model_that_sees_none_refuses_a_picture_by_name(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "flag.png").write_bytes(encoded(flag()))
+    code, out, err = start("chat", "-p", "what is this?", "--image", str(tmp_path / "flag.png"))
+    assert (code, out) == (1, "")
+    assert "demo reads words only" in err
 
 
 def test_a_base_model_is_for_completion_only(start: Start, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from chat.talk import Turnstile, chat, engine
@@ -23,6 +23,7 @@ from duihua.terminal.repl import Repl
 from duihua.terminal.session import Session
 from duihua.terminal.signals import run_to_end
 from duihua.terminal.texts import Say
+from prompt.dialogues import seeing
 
 _FAILURES: dict[str, EngineError] = {
     "dead": EngineDead("the worker ended"),
@@ -48,9 +49,10 @@ def options() -> argparse.Namespace:
 async def run(asked: argparse.Namespace) -> None:
     gate = None if asked.hold_after is None else Turnstile(asked.hold_after)
     failure = None if asked.fail is None else (1, _FAILURES[asked.fail])
-    engines = [engine(*asked.answers, size=asked.size, gate=gate, failure=failure)]
+    made = partial(engine, *asked.answers, size=asked.size, max_images=asked.max_images)
+    engines = [made(gate=gate, failure=failure)]
     if asked.fail:
-        engines.append(engine(*asked.answers, size=asked.size))
+        engines.append(made())
 
     async def start() -> Engine:
         return engines.pop(0)
@@ -58,8 +60,8 @@ async def run(asked: argparse.Namespace) -> None:
     model = chat(
         await SupervisedEngine.start(start),  # pyright: ignore[reportArgumentType]  any engine will do
         reasoning=("<think>", "</think>") if asked.reasoning else None,
+        encoder=seeing("chatml") if asked.max_images else None,
     )
-    model.info = replace(model.info, max_images=asked.max_images)
     screen = screen_of(sys.stdout, color=not asked.plain)
     output, say = Output(screen, screen), Say(asked.lang)
     banner(output, say, model.info, model.adapters)

@@ -11,6 +11,7 @@ from duihua.terminal.context import context_rows, raw_pieces, show_context
 from duihua.terminal.output import Output, screen_of
 from duihua.terminal.session import Session
 from duihua.terminal.texts import Say
+from prompt.dialogues import seeing
 
 WINDOW = WindowReport(context_window=120, limit=100, reserve=20, prompt_tokens=60, kept_exchanges=1)
 
@@ -49,7 +50,7 @@ def test_a_message_s_pictures_are_named_among_its_words() -> None:
     stream = io.StringIO()
     screen = screen_of(stream, color=False)
     said = Message.of("user", [Image(b"x", 64, 48, name="cat.png"), "what is it?"])
-    conversation = Conversation(chat(engine()), history=[said])
+    conversation = Conversation(chat(engine(max_images=1), encoder=seeing("chatml")), history=[said])
     asyncio.run(show_context(Session(conversation=conversation, output=Output(screen, screen), say=Say("en")), ""))
     assert "[cat.png 64x48] what is it?" in stream.getvalue()
 

@@ -2,7 +2,6 @@ import asyncio
 import io
 import os
 import signal
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,9 +37,8 @@ class Desk:
     def __init__(self, *, max_images: int = 4, is_terminal: bool = False) -> None:
         self.stream = io.StringIO()
         screen = Screen(self.stream, is_terminal=is_terminal, color=False)
-        model = chat(engine())
-        model.info = replace(model.info, max_images=max_images)
-        self.session = Session(conversation=Conversation(model), output=Output(screen, screen), say=Say("en"))
+        conversation = Conversation(chat(engine(max_images=max_images)))
+        self.session = Session(conversation=conversation, output=Output(screen, screen), say=Say("en"))
 
     def types(self, argument: str) -> str:
         """What `/image` prints with this argument."""

@@ -3,8 +3,9 @@ from typing import Any, get_args
 
 from duihua.errors import ContextOverflow
 from duihua.events import Event, Finished, TextDelta, TokenLogprobs, TurnFinished, TurnStarted, Usage, WindowReport
+from duihua.image import Image
 from duihua.messages import SampledRun
-from duihua.terminal.jsonl import error_line, event_line
+from duihua.terminal.jsonl import error_line, event_line, image_line
 
 USAGE = Usage(prompt_tokens=3, completion_tokens=2)
 WINDOW = WindowReport(context_window=10, limit=8, reserve=2, prompt_tokens=3, kept_exchanges=1)
@@ -70,6 +71,20 @@ def test_what_happened_to_the_window_is_told_whole() -> None:
 def test_what_is_ours_alone_stays_out() -> None:
     event = Finished(reason="length", sampled=(SampledRun("<|user|>", "x", (1,)),), usage=USAGE)
     assert set(read(event)) == {"type", "reason", "choice", "stopped_by", "token_ids", "logprobs", "usage"}
+
+
+def test_a_picture_is_named_and_not_sent() -> None:
+    image = Image(b"\x89PNG", 64, 48, name="小猫.png")
+    line = image_line(image)
+    assert "小猫" in line
+    assert json.loads(line) == {
+        "type": "image",
+        "name": "小猫.png",
+        "media_type": "image/png",
+        "width": 64,
+        "height": 48,
+        "sha256": image.sha256,
+    }
 
 
 def test_an_error_has_its_name_and_its_sentence() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
 
@@ -11,8 +11,8 @@ import typer
 
 from duihua import __version__
 from duihua.cli.flags import ENGINE, MODEL, SAMPLING, TERMINAL, Body
-from duihua.config import Settings, history_file, interface_language, is_debugging, wants_color
-from duihua.errors import ConfigError, InvalidParameter, UnsupportedModel
+from duihua.config import Settings, graphics_of, history_file, interface_language, is_debugging, wants_color
+from duihua.errors import ConfigError, InvalidImage, InvalidParameter, UnsupportedModel
 from duihua.terminal.loading import LoadingLine
 from duihua.terminal.output import Output, screen_of
 from duihua.terminal.pipe import joined_prompt, piped_text, replay_lines, replay_source
@@ -21,6 +21,7 @@ from duihua.terminal.texts import Say
 
 if TYPE_CHECKING:
     from duihua.chat.chat import Chat
+    from duihua.image import Image
     from duihua.prompt.window import WindowPolicy
     from duihua.terminal.oneshot import Reader
     from duihua.terminal.session import Session
@@ -28,28 +29,34 @@ if TYPE_CHECKING:
 __all__ = ["CHAT", "COMPLETE", "chat", "complete"]
 
 
-def chat(settings: Settings, *, prompt: str | None, replay: str | None, json: bool | None) -> None:
+def chat(
+    settings: Settings, *, prompt: str | None, image: Sequence[str] | None, replay: str | None, json: bool | None
+) -> None:
     """Talk to a model: at the keyboard, once, or from a file.
 
+    Args:
+        image: paths and URLs of pictures that go with the first message.
+
     Raises:
-        ConfigError: flags that do not go together, or nothing to ask.
+        ConfigError: flags that do not go together, nothing to ask, or a picture that cannot be had.
         ModelError, RequestError, EngineError: see `open_chat` and `Conversation.send`.
     """
+    sources = tuple(image or ())
     if replay is not None:
         if prompt is not None:
             raise ConfigError("-p and --replay do not go together: put the prompt into the file")
         content = replay_source(replay)
-        _talk(settings, lambda session: _replay(session, content, replay, json=bool(json)))
+        _talk(settings, lambda session: _replay(session, content, replay, json=bool(json)), sources)
         return
     piped = piped_text()
     if prompt is not None or piped is not None:
         text = joined_prompt(prompt, piped)
-        _talk(settings, lambda session: _ask(session, text, json=bool(json)))
+        _talk(settings, lambda session: _ask(session, text, json=bool(json)), sources)
         return
     if json or not sys.stdout.isatty():
         where = "--json" if json else "an answer that goes into a file or a pipe"
         raise ConfigError(f"{where} needs -p TEXT, --replay FILE or a text piped in")
-    _talk(settings, _keyboard, at_keyboard=True)
+    _talk(settings, _keyboard, sources, at_keyboard=True)
 
 
 def complete(settings: Settings, *, raw: str | None, json: bool | None) -> None:
@@ -73,13 +80,21 @@ def complete(settings: Settings, *, raw: str | None, json: bool | None) -> None:
     _finish(run_to_end(run()))
 
 
-def _talk(settings: Settings, front: Callable[[Session], Awaitable[None]], *, at_keyboard: bool = False) -> None:
+def _talk(
+    settings: Settings,
+    front: Callable[[Session], Awaitable[None]],
+    sources: Sequence[str],
+    *,
+    at_keyboard: bool = False,
+) -> None:
     output, say = _output(settings, at_keyboard=at_keyboard)
 
     async def run() -> None:
+        images = await _read_pictures(output, say, sources)  # what is wrong with them is told before anything is loaded
         async with aclosing(await _opened(settings, output, say)) as model:
             from duihua.chat.conversation import Conversation
             from duihua.terminal.loading import banner, template_note
+            from duihua.terminal.pictures import check_sight
             from duihua.terminal.session import Session
 
             if not model.info.can_chat:
@@ -87,6 +102,7 @@ def _talk(settings: Settings, front: Callable[[Session], Awaitable[None]], *, at
                     f"{model.info.name} is a base model without a chat template: use `duihua complete`, "
                     "or the chat version of the model"
                 )
+            check_sight(model.info, len(images))
             if at_keyboard:
                 banner(output, say, model.info, model.adapters)
             else:
@@ -97,9 +113,27 @@ def _talk(settings: Settings, front: Callable[[Session], Awaitable[None]], *, at
                 sampling=settings.sampling,
                 window=_window(settings),
             )
-            await front(Session(conversation=conversation, output=output, say=say))
+            graphics = graphics_of(settings.terminal.preview, is_terminal=at_keyboard)
+            session = Session(conversation=conversation, output=output, say=say, pictures=images, graphics=graphics)
+            await front(session)
 
     _finish(run_to_end(run()))
+
+
+async def _read_pictures(output: Output, say: Say, sources: Sequence[str]) -> list[Image]:
+    """The pictures that flags name."""
+    from duihua.terminal.pictures import read_picture
+
+    images: list[Image] = []
+    try:
+        for source in sources:
+            output.progress(say("picture_reading", name=source))
+            images.append(await read_picture(source))
+    except InvalidImage as error:
+        raise ConfigError(f"flag --image: {error}") from error
+    finally:
+        output.end_progress()
+    return images
 
 
 async def _opened(settings: Settings, output: Output, say: Say) -> Chat:
@@ -121,11 +155,9 @@ async def _keyboard(session: Session) -> None:
 
 
 async def _ask(session: Session, text: str, *, json: bool) -> None:
-    await _reader(session.output, session.say, json=json).read(
-        session.conversation.send(text),
-        max_tokens=session.sampling.max_tokens,
-        overlong=session.conversation.window.overlong,
-    )
+    from duihua.terminal.oneshot import ask
+
+    await ask(session, text, _reader(session.output, session.say, json=json))
 
 
 async def _replay(session: Session, content: bytes | None, name: str, *, json: bool) -> None:
@@ -163,5 +195,8 @@ def _finish(code: int) -> None:
         raise typer.Exit(code)
 
 
-CHAT: Final = Body(chat, ("model.model", "prompt", "replay", "json", *TERMINAL, *SAMPLING, *MODEL, *ENGINE))
+CHAT: Final = Body(
+    chat,
+    (*("model.model", "prompt", "image", "replay", "json"), *TERMINAL, "terminal.preview", *SAMPLING, *MODEL, *ENGINE),
+)
 COMPLETE: Final = Body(complete, ("model.model", "raw", "json", *SAMPLING, *MODEL, *ENGINE))

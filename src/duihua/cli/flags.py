@@ -119,6 +119,13 @@ _FLAGS: Final[Mapping[str, Flag]] = {
             metavar="TEXT",
         ),
         Flag(
+            "image",
+            "Send this picture with the first message: a path or a URL; may be given several times.",
+            "随第一条消息发送这张图片：路径或网址；可写多次。",
+            kind=list[str],
+            metavar="PATH|URL",
+        ),
+        Flag(
             "replay",
             "Hold one conversation from a file: each line is a user message. - reads the pipe.",
             "按文件进行一场对话：每行一条用户消息。- 表示从管道读入。",
@@ -139,6 +146,11 @@ _FLAGS: Final[Mapping[str, Flag]] = {
             "terminal.overlong",
             "Where to cut a message that alone is too long; without it such a message is refused.",
             "单条消息过长时从哪里截短；不写则拒绝这样的消息。",
+        ),
+        Flag(
+            "terminal.preview",
+            "How to draw a picture that is given, at the keyboard; auto: if the terminal is known to do it.",
+            "键盘对话中如何显示所给的图片；auto：已知终端支持时才显示。",
         ),
         Flag("terminal.language", "Language of the interface.", "界面语言。", names=("--lang",)),
         Flag("terminal.color", "When to use colour.", "何时使用颜色。"),

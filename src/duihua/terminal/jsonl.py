@@ -1,12 +1,14 @@
 """Events as JSON lines, for programs.
 
+    {"type": "image", "name": "cat.png", "media_type": "image/png", "width": 64, "height": 64, "sha256": "9f86..."}
     {"type": "turn_started", "prompt_tokens": 12, "cached_tokens": 0, "window": {...}, "prompt_logprobs": null}
     {"type": "text_delta", "text": "你好", "choice": 0, "token_ids": [103], "logprobs": []}
     {"type": "finished", "reason": "stop", "choice": 0, "stopped_by": 5, "token_ids": [5], "usage": {...}}
     {"type": "turn_finished", "usage": {...}, "window": {...}}
     {"type": "error", "error": "ContextOverflow", "message": "..."}
 
-The keys are those of `duihua.events`, always all of them but a prompt's ids.
+The keys are those of `duihua.events`, always all of them but a prompt's ids. Pictures that go with a turn come before
+its first event.
 """
 
 from __future__ import annotations
@@ -18,8 +20,9 @@ from typing import Any, Final
 
 from duihua.errors import DuihuaError
 from duihua.events import Event
+from duihua.image import Image
 
-__all__ = ["error_line", "event_line"]
+__all__ = ["error_line", "event_line", "image_line"]
 
 # For our own next prompt, and the prompt's ids, which `duihua tokens` and `/context` tell.
 _HIDDEN: Final = {("Finished", "sampled"), ("TurnStarted", "token_ids")}
@@ -28,6 +31,12 @@ _HIDDEN: Final = {("Finished", "sampled"), ("TurnStarted", "token_ids")}
 def event_line(event: Event) -> str:
     """One event as one line of JSON, without its line break."""
     return _line(_name(event), _plain(event))
+
+
+def image_line(image: Image) -> str:
+    """A picture that goes with the next turn as one line of JSON: what it is, without its bytes."""
+    keys = ("name", "media_type", "width", "height", "sha256")
+    return _line("image", {key: getattr(image, key) for key in keys})
 
 
 def error_line(error: DuihuaError) -> str:

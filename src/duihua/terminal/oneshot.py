@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 from duihua.errors import DuihuaError
 from duihua.events import Event
-from duihua.terminal.jsonl import error_line, event_line
+from duihua.terminal.jsonl import error_line, event_line, image_line
 from duihua.terminal.output import Output
+from duihua.terminal.pictures import picture_line
 from duihua.terminal.session import Session
 from duihua.terminal.turn import Narrator
 
-__all__ = ["Reader", "replay"]
+__all__ = ["Reader", "ask", "replay"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,30 @@ class Reader:
             raise
 
 
+async def ask(session: Session, text: str, reader: Reader) -> None:
+    """Say one text, with the pictures that are staged, and show the answer.
+
+    Raises:
+        DuihuaError: the turn's own.
+    """
+    message = session.message(text)
+    for image in session.pictures:
+        if reader.json:
+            session.output.answer(image_line(image) + "\n")
+        else:
+            session.output.note(picture_line(session.say, image))
+    session.stage([])
+    await reader.read(
+        session.conversation.send(message),
+        max_tokens=session.sampling.max_tokens,
+        overlong=session.conversation.window.overlong,
+    )
+
+
 async def replay(session: Session, lines: AsyncIterable[str], reader: Reader) -> None:
     """Hold one conversation, each line a user message; a blank line stands between two answers.
+
+    Pictures that are staged go with the first line. A line is never a command.
 
     Raises:
         DuihuaError: of the first turn that fails; what was answered before stands printed.
@@ -57,8 +80,4 @@ async def replay(session: Session, lines: AsyncIterable[str], reader: Reader) ->
                 session.output.answer("\n")
             session.output.note(f"> {line}")
         is_first = False
-        await reader.read(
-            session.conversation.send(line),
-            max_tokens=session.sampling.max_tokens,
-            overlong=session.conversation.window.overlong,
-        )
+        await ask(session, line, reader)
