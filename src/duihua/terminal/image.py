@@ -80,5 +80,4 @@ async def _take(session: Session, read: _Read) -> None:
         from duihua.terminal.preview import preview
 
         session.output.draw(await asyncio.to_thread(preview, image, session.graphics))
-    session.pictures.append(image)
-    session.output.note(picture_line(session.say, image), "plain")
+    session.pictures.append(image)  # the prompt says so

@@ -150,7 +150,8 @@ class Output:
         """
         if self.notes.is_terminal:
             room, tail = self.notes.columns() - 1, harmless(tail)
-            shown = fitted(fitted(harmless(text), max(room - _width(tail), 1)) + tail, room)
+            text = harmless(text).replace("\n", " ")  # a file's name may have two lines
+            shown = fitted(fitted(text, max(room - _width(tail), 1)) + tail, room)
             self.notes.stream.write(f"\r\x1b[K{shown}")
             self.notes.stream.flush()
             self._has_progress = True
