@@ -48,6 +48,13 @@ def test_pictures_reach_the_engine_where_they_stand_and_count_as_the_model_reads
     assert seeing_chat(over).count(ASK) == request.prompt_tokens
 
 
+def test_a_picture_s_tokens_are_known_before_it_is_sent() -> None:
+    assert seeing_chat(engine(max_images=2)).image_tokens(CAT) == 30
+    for blind in (chat(engine(max_images=2)), seeing_chat(engine())):
+        with pytest.raises(UnsupportedFeature, match="sees none"):
+            blind.image_tokens(CAT)
+
+
 def test_the_room_for_the_answer_is_what_pictures_leave() -> None:
     size = 100
     over = ScriptedEngine([ids("a " * 200)], context_window=size, max_images=2)

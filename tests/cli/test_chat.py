@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import duihua
+from checkpoints import make_checkpoint
 from duihua.cli.app import run
 from terminal.person import environment
 from vision.pictures import encoded, flag
@@ -150,7 +151,24 @@ def test_a_model_that_sees_none_refuses_a_picture_by_name(start: Start, tmp_path
     (tmp_path / "flag.png").write_bytes(encoded(flag()))
     code, out, err = start("chat", "-p", "what is this?", "--image", str(tmp_path / "flag.png"))
     assert (code, out) == (1, "")
-    assert "demo reads words only" in err
+    assert "demo sees none" in err
+
+
+def test_a_picture_is_seen_and_named_in_json(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "flag.png").write_bytes(encoded(flag(56, 112)))
+    model = str(make_checkpoint(tmp_path / "tiny-glm4v", "glm4v"))
+    same = ("chat", model, "-p", "what is this?", "--json", "--max-tokens", "2")
+    code, out, _ = start(*same, "--image", str(tmp_path / "flag.png"))
+    image, *rest = events(out)
+    assert code == 0
+    assert {key: image[key] for key in ("type", "name", "width", "height")} == {
+        "type": "image",
+        "name": "flag.png",
+        "width": 56,
+        "height": 112,
+    }
+    alone = events(start(*same)[1])
+    assert rest[0]["prompt_tokens"] - alone[0]["prompt_tokens"] == 8 + 2  # its own, and the marks around it
 
 
 def test_a_base_model_is_for_completion_only(start: Start, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`duihua chat` in a pseudo-terminal, on the bundled demo."""
+"""`duihua chat` in a pseudo-terminal, on the bundled demo; pictures on a tiny model that sees."""
 
 import re
 import signal
@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from checkpoints import make_checkpoint
 from terminal.person import CTRL_C, CTRL_D, Person, environment
+from vision.pictures import encoded, flag
 
 Sit = Callable[..., Person]
 
@@ -81,3 +83,26 @@ def test_ctrl_c_leaves_while_the_model_is_loading(sit: Sit) -> None:
     person.type(CTRL_C)
     assert person.exit_code() == 128 + signal.SIGINT
     assert "Traceback" not in person.raw
+
+
+@pytest.fixture(scope="module")
+def glm4v(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny random GLM-4.1V: what it says means nothing, but it sees."""
+    return make_checkpoint(tmp_path_factory.mktemp("models") / "tiny-glm4v", "glm4v")
+
+
+def test_a_picture_is_shown_asked_about_and_kept(sit: Sit, glm4v: Path, tmp_path: Path) -> None:
+    (tmp_path / "a flag.png").write_bytes(encoded(flag(56, 112)))
+    person = sit(str(glm4v), "--max-tokens", "4", "--temperature", "0", "--preview", "kitty")
+    person.sees("it sees pictures")
+    person.say(f"'{tmp_path}/a flag.png' ")
+    person.sees_line("with your message: a flag.png 56x112 · 8 tokens")
+    assert "\x1b_Ga=T,f=100,q=2," in person.raw
+    person.say("What is it?")
+    person.sees("first token")
+    person.say("And now?")
+    person.sees("first token", times=2)
+    person.say("/context")
+    person.sees("[a flag.png 56x112] What is it?")
+    person.type(CTRL_D)
+    assert person.exit_code() == 0

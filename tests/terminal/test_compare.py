@@ -13,12 +13,15 @@ from duihua.chat.conversation import Conversation
 from duihua.engine.scripted import ScriptedEngine
 from duihua.errors import EngineDead, GenerationFailed
 from duihua.events import Chunk
+from duihua.image import Image
+from duihua.prompt.encoder import PromptEncoder
 from duihua.request import GenerationRequest
 from duihua.sampling import Sampling
 from duihua.terminal.compare import run_compare
 from duihua.terminal.output import Output, screen_of
 from duihua.terminal.session import Session
 from duihua.terminal.texts import Say
+from prompt.dialogues import seeing
 from terminal.adapters import make_adapter
 from terminal.person import CTRL_C, Sit
 
@@ -30,10 +33,12 @@ def in_voices(request: GenerationRequest) -> Sequence[int]:
     return ids(f"I am {request.adapter or 'plain'}")
 
 
-def session_over(over: ScriptedEngine, *, sampling: Sampling = Sampling()) -> tuple[Session, io.StringIO]:
+def session_over(
+    over: ScriptedEngine, *, sampling: Sampling = Sampling(), encoder: PromptEncoder | None = None
+) -> tuple[Session, io.StringIO]:
     stream = io.StringIO()
     screen = screen_of(stream, color=False)
-    conversation = Conversation(chat(over), sampling=sampling)
+    conversation = Conversation(chat(over, encoder=encoder), sampling=sampling)
     return Session(conversation=conversation, output=Output(screen, screen), say=Say("en")), stream
 
 
@@ -98,6 +103,26 @@ def test_all_are_asked_the_same_with_the_same_sampling_in_the_present_context(ad
     assert base.token_ids == pirate.token_ids == after.token_ids
     assert base.decoding == pirate.decoding == after.decoding
     assert base.decoding.seed == 7
+
+
+def test_pictures_are_asked_again_with_their_message_and_stay_staged(adapter: Path) -> None:
+    over = ScriptedEngine(in_voices, context_window=4096, max_images=2)
+    session, stream = session_over(over, encoder=seeing("chatml"))
+    cat, dog = Image(b"cat", 6, 4, name="cat.png"), Image(b"dog", 6, 4, name="dog.png")
+
+    async def talk() -> None:
+        await load(session, adapter, "pirate")
+        async for _ in session.conversation.send([cat, "what is it?"]):
+            pass
+        session.stage([dog])
+        await run_compare(session, "")
+        await run_compare(session, "and this?")
+
+    asyncio.run(talk())
+    seen = [[placed.image for placed in request.images] for request in over.requests]
+    assert seen == [[cat]] * 3 + [[cat, dog]] * 2
+    assert session.pictures == [dog]
+    assert "> [cat.png 6x4] what is it?" in stream.getvalue()
 
 
 def test_the_answers_are_generated_side_by_side(adapter: Path) -> None:

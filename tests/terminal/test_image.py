@@ -14,6 +14,7 @@ from duihua.terminal.image import run_image
 from duihua.terminal.output import Output, Screen
 from duihua.terminal.session import Session
 from duihua.terminal.texts import Say
+from prompt.dialogues import seeing
 from vision.pictures import encoded, flag
 
 
@@ -37,7 +38,7 @@ class Desk:
     def __init__(self, *, max_images: int = 4, is_terminal: bool = False) -> None:
         self.stream = io.StringIO()
         screen = Screen(self.stream, is_terminal=is_terminal, color=False)
-        conversation = Conversation(chat(engine(max_images=max_images)))
+        conversation = Conversation(chat(engine(max_images=max_images), encoder=seeing("chatml")))
         self.session = Session(conversation=conversation, output=Output(screen, screen), say=Say("en"))
 
     def types(self, argument: str) -> str:
@@ -63,7 +64,7 @@ def test_pictures_are_staged_listed_and_cleared(there: Path) -> None:
     desk = Desk()
     assert desk.types("").startswith("no picture is staged")
     assert desk.types("cat.png") == desk.types(f"'{there}/dog.png'") == ""  # the prompt lists them
-    assert desk.types("") == "cat.png 16x32\ndog.png 16x32\n"
+    assert desk.types("") == "cat.png 16x32 · 48 tokens\ndog.png 16x32 · 48 tokens\n"
     assert desk.names == ["cat.png", "dog.png"]
     assert desk.types("clear").startswith("no picture goes with")
     assert desk.names == []
@@ -83,7 +84,7 @@ def test_a_wrong_path_is_told_and_the_others_are_staged(there: Path) -> None:
 
 def test_a_model_that_sees_none_refuses_before_anything_is_read() -> None:
     desk = Desk(max_images=0)
-    with pytest.raises(UnsupportedFeature, match="scripted reads words only"):
+    with pytest.raises(UnsupportedFeature, match="scripted sees none"):
         desk.types("none.png")
     with pytest.raises(UnsupportedFeature):
         desk.types("paste")
@@ -146,6 +147,6 @@ def test_a_name_cannot_obey_the_terminal(there: Path) -> None:
     before, drawn = desk.types(name).split("\x1b_G")
     assert before == "\r\x1b[Kreading a␛]0;owned␇ .png\r\x1b[K"
     assert "owned" not in drawn
-    assert desk.types("") == "a␛]0;owned␇ .png 16x32\n"
+    assert desk.types("") == "a␛]0;owned␇ .png 16x32 · 48 tokens\n"
     assert "\x1b]" not in desk.types("a\x1b]0;none\x07.png")
     assert desk.names == [name]

@@ -73,7 +73,7 @@ def test_pictures_go_with_the_first_line_and_are_told() -> None:
     desk.run("what is it?", "/image cat.png")
     said = [message.parts for message in desk.session.conversation.context if message.role == "user"]
     assert said == [(CAT, "what is it?"), ("/image cat.png",)]
-    assert desk.notes.getvalue().splitlines()[:2] == ["> what is it?", "a␛cat.png 64x48"]
+    assert desk.notes.getvalue().splitlines()[:2] == ["> what is it?", "a␛cat.png 64x48 · 112 tokens"]
 
 
 def test_pictures_come_before_their_turn_in_json() -> None:

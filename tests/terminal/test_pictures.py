@@ -144,7 +144,7 @@ def test_a_model_is_shown_as_many_pictures_as_it_takes() -> None:
         check_sight(info, 3)
     blind = chat(engine()).info
     check_sight(blind, 0)
-    with pytest.raises(UnsupportedFeature, match="scripted reads words only"):
+    with pytest.raises(UnsupportedFeature, match="scripted sees none"):
         check_sight(blind, 1)
 
 
@@ -152,6 +152,7 @@ def test_a_picture_s_name_is_one_harmless_line() -> None:
     image = Image(b"x", 64, 48, name="a\x1b]0;owned\x07\n\tb\x9b2J.png")
     assert picture_line(EN, image) == "a␛]0;owned␇ b\ufffd2J.png 64x48"
     assert picture_line(EN, replace(image, name="")) == "picture 64x48"
+    assert picture_line(EN, replace(image, name="b.png"), 12) == "b.png 64x48 · 12 tokens"
     assert len(picture_line(EN, replace(image, name="x" * 300))) < 50
 
 

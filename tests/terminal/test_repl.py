@@ -378,9 +378,9 @@ def test_the_banner_of_a_model_that_sees_says_how(sit: Sit) -> None:
 def test_a_path_that_is_dropped_stages_a_picture_for_one_message(sit: Sit, cat: Path) -> None:
     person = sit("a flag", "again", "--max-images", "2", columns=120)
     person.type(f"\x1b[200~'{cat}' \x1b[201~{ENTER}")
-    person.sees_line("with your message: my cat.png 16x32")
+    person.sees_line("with your message: my cat.png 16x32 · 48 tokens")
     person.say(f"/image {cat}")
-    person.sees_line("with your message: my cat.png 16x32, my cat.png 16x32")
+    person.sees_line("with your message: my cat.png 16x32 · 48 tokens, my cat.png 16x32 · 48 tokens")
     person.say("what is this?")
     person.sees_line("a flag")
     person.sees("first token")
@@ -410,7 +410,7 @@ def test_a_wrong_path_says_so_and_the_conversation_goes_on(sit: Sit) -> None:
 def test_a_model_that_sees_none_refuses_a_picture_by_name(sit: Sit, cat: Path) -> None:
     person = sit()
     person.say(str(cat))
-    person.sees("scripted reads words only")
+    person.sees("scripted sees none")
     person.say("hello")
     person.sees_line("fine")
 

@@ -20,6 +20,7 @@ from duihua.checkpoint.adapters import Adapter
 from duihua.engine.protocol import Engine
 from duihua.errors import ContextOverflow, InvalidMessages, InvalidParameter
 from duihua.events import Event, TurnFinished, TurnStarted, Usage, WindowReport
+from duihua.image import Image
 from duihua.messages import Message, check_order
 from duihua.prompt.encoder import PromptEncoder
 from duihua.prompt.images import no_images
@@ -194,6 +195,12 @@ class Chat:
         if len(token_ids) > _MANY:
             return await asyncio.to_thread(self._vocabulary.decode, token_ids)
         return self._vocabulary.decode(token_ids)
+
+    def image_tokens(self, image: Image) -> int:
+        """See `ChatService.image_tokens`."""
+        if not self.info.max_images:
+            raise no_images()
+        return self._encoder.image_tokens(image)
 
     def token_bytes(self, token_id: int) -> bytes:
         """See `ChatService.token_bytes`."""

@@ -139,6 +139,15 @@ class ChatService(Protocol):
         """The text of these ids, control tokens as their literals."""
         ...
 
+    def image_tokens(self, image: Image) -> int:
+        """Tokens that the model reads for a picture; it is known from the picture's size.
+
+        Raises:
+            UnsupportedFeature: the model sees none.
+            InvalidImage: its image processor does not take one of such a shape.
+        """
+        ...
+
     def token_bytes(self, token_id: int) -> bytes:
         """The bytes that a token stands for, as far as it stands for some alone; a control token's literal."""
         ...

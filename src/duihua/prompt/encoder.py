@@ -16,6 +16,7 @@ from typing import Final
 from tokenizers import Tokenizer
 
 from duihua.errors import InvalidMessages, UnsupportedFeature
+from duihua.image import Image
 from duihua.messages import Message
 from duihua.prompt.built import Built, clean_seams, prompt_of, shared_text, token_positions
 from duihua.prompt.continuing import check_continuable
@@ -67,6 +68,17 @@ class PromptEncoder:
     def takes_images(self) -> bool:
         """Whether there is a place for pictures in this model's prompts."""
         return self._images is not None and self._template is not None
+
+    def image_tokens(self, image: Image) -> int:
+        """Tokens that the model reads for a picture.
+
+        Raises:
+            UnsupportedFeature: the model sees none.
+            InvalidImage: see `ImagePlacer.tokens_of`.
+        """
+        if self._images is None:
+            raise no_images()
+        return self._images.tokens_of(image)
 
     def apart(self, check: Check) -> PromptEncoder:
         """Another encoder of the same model, for another thread: nothing that changes is shared."""

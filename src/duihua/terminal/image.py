@@ -11,7 +11,7 @@ from typing import Final
 from duihua.errors import RequestError
 from duihua.image import Image
 from duihua.terminal.clipboard import read_clipboard
-from duihua.terminal.pictures import check_sight, named_sources, picture_line, read_picture
+from duihua.terminal.pictures import check_sight, named_sources, read_picture
 from duihua.terminal.session import Session
 from duihua.terminal.signals import Interrupt
 from duihua.vision.bounds import Bounds, check_count
@@ -48,8 +48,8 @@ async def run_image(session: Session, argument: str) -> None:
 
 
 def _list(session: Session) -> None:
-    for image in session.pictures:
-        session.output.note(picture_line(session.say, image), "plain")
+    for line in session.picture_lines():
+        session.output.note(line, "plain")
     if not session.pictures:
         session.output.note(session.say("picture_none"))
 
@@ -73,6 +73,7 @@ async def _take(session: Session, read: _Read) -> None:
     try:
         image = await read()
         check_count([*session.pictures, image], Bounds())
+        session.conversation.chat.image_tokens(image)  # refuses a shape that the model does not take
     except RequestError as error:
         session.tell(error)
         return

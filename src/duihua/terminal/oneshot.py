@@ -10,7 +10,6 @@ from duihua.errors import DuihuaError
 from duihua.events import Event
 from duihua.terminal.jsonl import error_line, event_line, image_line
 from duihua.terminal.output import Output
-from duihua.terminal.pictures import picture_line
 from duihua.terminal.session import Session
 from duihua.terminal.turn import Narrator
 
@@ -52,11 +51,12 @@ async def ask(session: Session, text: str, reader: Reader) -> None:
         DuihuaError: the turn's own.
     """
     message = session.message(text)
-    for image in session.pictures:
-        if reader.json:
+    if reader.json:
+        for image in session.pictures:
             session.output.answer(image_line(image) + "\n")
-        else:
-            session.output.note(picture_line(session.say, image))
+    else:
+        for line in session.picture_lines():
+            session.output.note(line)
     session.stage([])
     await reader.read(
         session.conversation.send(message),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import unquote
 
 from duihua.errors import InvalidParameter, UnsupportedFeature
+from duihua.families import MODELS_THAT_SEE
 from duihua.image import Image
 from duihua.messages import Message
 from duihua.terminal.output import fitted, harmless
@@ -87,15 +88,19 @@ def check_sight(info: ModelInfo, count: int) -> None:
         InvalidParameter: they are too many for it.
     """
     if count and not info.max_images:
-        raise UnsupportedFeature("a picture", f"{info.name} reads words only: use a model that sees")
+        those = " or ".join(MODELS_THAT_SEE)
+        raise UnsupportedFeature(
+            "a picture", f"{info.name} sees none as it was loaded: use one that does, such as {those}"
+        )
     if count > info.max_images:
         raise InvalidParameter("images", count, f"{info.name} takes at most {info.max_images} in one prompt")
 
 
-def picture_line(say: Say, image: Image) -> str:
-    """A picture in a few words, on one line: its name and its size."""
+def picture_line(say: Say, image: Image, tokens: int | None = None) -> str:
+    """A picture in a few words, on one line: its name, its size in pixels and, where they are given, its tokens."""
     name = " ".join(harmless(image.name).split()) or say("picture")
-    return say("picture_is", name=fitted(name, _NAME_COLUMNS), width=image.width, height=image.height)
+    line = say("picture_is", name=fitted(name, _NAME_COLUMNS), width=image.width, height=image.height)
+    return line if tokens is None else f"{line} · {say('tokens', count=tokens)}"
 
 
 def said_line(say: Say, message: Message) -> str:

@@ -6,7 +6,6 @@ from duihua.errors import EngineDead
 from duihua.terminal.commands import Call, Unknown, understand
 from duihua.terminal.input import Keyboard, hushed_echo
 from duihua.terminal.output import fitted
-from duihua.terminal.pictures import picture_line
 from duihua.terminal.session import Session
 from duihua.terminal.signals import Interrupt
 from duihua.terminal.turn import Narrator
@@ -50,7 +49,7 @@ class Repl:
 
     def _staged(self) -> str:
         session = self._session
-        pictures = ", ".join(picture_line(session.say, image) for image in session.pictures)
+        pictures = ", ".join(session.picture_lines())
         line = session.say("picture_staged", pictures=pictures) if pictures else ""
         return fitted(line, session.output.notes.columns() - 1)
 

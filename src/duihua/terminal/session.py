@@ -13,7 +13,7 @@ from duihua.image import Image
 from duihua.messages import Message
 from duihua.sampling import Sampling
 from duihua.terminal.output import Output
-from duihua.terminal.pictures import Fetches
+from duihua.terminal.pictures import Fetches, picture_line
 from duihua.terminal.settings import Graphics
 from duihua.terminal.texts import Say
 
@@ -57,6 +57,11 @@ class Session:
     def message(self, text: str) -> Message:
         """What a text says together with the pictures that are staged, which stand before it; they stay staged."""
         return Message.of("user", [*self.pictures, text])
+
+    def picture_lines(self) -> list[str]:
+        """Each picture that is staged in a few words."""
+        count = self.conversation.chat.image_tokens
+        return [picture_line(self.say, image, count(image)) for image in self.pictures]
 
     def stage(self, images: Sequence[Image]) -> None:
         """Have these pictures, and no others, go with the next message."""
