@@ -25,7 +25,6 @@ from duihua.terminal.session import Session
 from duihua.terminal.texts import Say
 from terminal.adapters import make_adapter
 from terminal.person import BACKSPACE, CTRL_C, CTRL_D, CTRL_J, ENTER, UP, Sit
-from vision.pictures import encoded, flag
 
 
 def test_a_turn_is_answered_and_told_about_in_one_line(sit: Sit) -> None:
@@ -361,81 +360,3 @@ def test_a_request_to_end_leaves_the_terminal_in_order(sit: Sit, number: signal.
     person.child.kill(number)
     assert person.exit_code() == 128 + number
     assert person.raw.rstrip().endswith("\x1b[?2004l") or "\x1b[?2004l" in person.raw  # bracketed paste is off again
-
-
-@pytest.fixture
-def cat(tmp_path: Path) -> Path:
-    path = tmp_path / "my cat.png"
-    path.write_bytes(encoded(flag()))
-    return path
-
-
-def test_the_banner_of_a_model_that_sees_says_how(sit: Sit) -> None:
-    assert "it sees pictures: /image PATH" in sit("--max-images", "2").text
-    assert "pictures" not in sit().text
-
-
-def test_a_path_that_is_dropped_stages_a_picture_for_one_message(sit: Sit, cat: Path) -> None:
-    person = sit("a flag", "again", "--max-images", "2", columns=120)
-    person.type(f"\x1b[200~'{cat}' \x1b[201~{ENTER}")
-    person.sees_line("with your message: my cat.png 16x32 · 48 tokens")
-    person.say(f"/image {cat}")
-    person.sees_line("with your message: my cat.png 16x32 · 48 tokens, my cat.png 16x32 · 48 tokens")
-    person.say("what is this?")
-    person.sees_line("a flag")
-    person.sees("first token")
-    person.say("and now?")
-    person.sees_line("again")
-    assert person.lines.count("> what is this?") == 1
-    above = person.lines[person.lines.index("> and now?") - 1]
-    assert "cat" not in above
-    person.say("/context")
-    person.sees("[my cat.png 16x32] [my cat.png 16x32] what is this?")
-
-
-def test_a_line_that_mentions_a_path_is_sent(sit: Sit, cat: Path) -> None:
-    person = sit("a flag", "--max-images", "2")
-    person.say(f"what is on '{cat}'?")
-    person.sees_line("a flag")
-
-
-def test_a_wrong_path_says_so_and_the_conversation_goes_on(sit: Sit) -> None:
-    person = sit("--max-images", "2")
-    person.say("/image none.png")
-    person.sees("error: none.png: the file cannot be read")
-    person.say("hello")
-    person.sees_line("fine")
-
-
-def test_a_model_that_sees_none_refuses_a_picture_by_name(sit: Sit, cat: Path) -> None:
-    person = sit()
-    person.say(str(cat))
-    person.sees("scripted sees none")
-    person.say("hello")
-    person.sees_line("fine")
-
-
-def test_ctrl_c_before_the_first_word_gives_pictures_back_too(sit: Sit, cat: Path) -> None:
-    person = sit("never", "--hold-after", "0", "--max-images", "2")
-    person.say(f"/image {cat}")
-    person.sees("with your message")
-    person.say("what is this?")
-    person.sees_no("\n>\n")
-    person.type(CTRL_C)
-    person.sees("your text and its pictures are back")
-    person.sees("> what is this?", times=2)
-    assert person.lines[-1 - person.lines[::-1].index("> what is this?") - 1].startswith("with your message: my cat")
-
-
-def test_an_error_gives_pictures_back_too_and_the_next_try_sends_them(sit: Sit, cat: Path) -> None:
-    person = sit("lost", "one two three", "--fail", "failed", "--max-images", "2", columns=120)
-    person.say(f"/image {cat}")
-    person.sees("with your message")
-    person.say("count")
-    person.sees("error: this one is lost")
-    person.sees("with your message: my cat.png", times=2)
-    person.sees("> count", times=2)
-    person.type(ENTER)
-    person.sees_line("one two three")
-    person.say("/context")
-    person.sees("[my cat.png 16x32] count")

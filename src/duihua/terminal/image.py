@@ -25,7 +25,7 @@ _Read = Callable[[], Awaitable[Image]]
 
 
 async def run_image(session: Session, argument: str) -> None:
-    """Stage pictures: `/image cat.png`, `/image https://...`, `/image paste`; list them; `/image clear`.
+    """Stage pictures: `/image cat.png`, `/image URL`, `/image paste`; list them; `/image clear`.
 
     A picture that cannot be had is told, and the others are staged. Ctrl-C ends the reading.
 
