@@ -57,6 +57,7 @@ ABOUT_NO_MODULE = {
     "api/test_exports.py": "the public surface, src/duihua/__init__.py",
     "chat/test_images.py": "pictures through a chat and a conversation",
     "checkpoint/test_models_page.py": "docs/models.md",
+    "prompt/test_window_images.py": "pictures in the window, prompt/window.py",
     "demo/test_bundled.py": "the bundled demo's files and what it can do",
     "demo/test_tools.py": "the tools of the recipe, demo/tools/",
 }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any, Literal, cast, get_args
 
 from duihua.content import ImageAt, ReadImage, check_places, check_text, gather, read_content, scatter, write_content
@@ -63,6 +62,7 @@ class Message:
     pinned: bool = field(default=False, compare=False)
     sampled: tuple[SampledRun, ...] = field(default=(), compare=False, repr=False)
     _hash: int = field(init=False, compare=False, repr=False)
+    _light: Hashable = field(init=False, compare=False, repr=False, default=None)
 
     def __post_init__(self) -> None:
         if self.role not in _ROLES:
@@ -80,6 +80,10 @@ class Message:
         said = (self.content, self.images, self.reasoning, self.tool_calls)
         content = (self.role, *said, self.tool_call_id, self.name)
         object.__setattr__(self, "_hash", hash(content))
+        if self.images:
+            pictures = [(placed.at, placed.image) for placed in self.images]
+            marks = tuple((at, image.sha256, image.width, image.height) for at, image in pictures)
+            object.__setattr__(self, "_light", (replace(self, images=(), sampled=()), marks))
 
     def __hash__(self) -> int:
         """Hash of the content, computed once: prompts look messages up in caches at every turn."""
@@ -90,14 +94,10 @@ class Message:
         """Words and pictures in their order; empty words are left out."""
         return scatter(self.content, self.images)
 
-    @cached_property
+    @property
     def known_by(self) -> Hashable:
         """What caches know the message by: equal for equal messages, and it holds no picture's bytes."""
-        if not self.images:
-            return self
-        pictures = [(placed.at, placed.image) for placed in self.images]
-        marks = tuple((at, image.sha256, image.width, image.height) for at, image in pictures)
-        return replace(self, images=(), sampled=()), marks
+        return self._light if self.images else self
 
     @classmethod
     def of(cls, role: Role, parts: Iterable[str | Image], **more: Any) -> Message:

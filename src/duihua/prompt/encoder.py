@@ -23,7 +23,7 @@ from duihua.prompt.continuing import check_continuable
 from duihua.prompt.images import ImagePlacer, no_images
 from duihua.prompt.layout import Layout, LayoutMaker, RenderOptions
 from duihua.prompt.literals import Guard, private_characters
-from duihua.prompt.memo import Memo, characters_of, known
+from duihua.prompt.memo import Memo, characters_of, have_pictures, known
 from duihua.prompt.pieces import PieceEncoder, Sampled
 from duihua.prompt.prompt import Prompt, Span
 from duihua.prompt.remembered import RememberedPrompts
@@ -86,7 +86,7 @@ class PromptEncoder:
 
     def unseen(self, messages: Sequence[Message]) -> int:
         """Characters of those messages that were in no prompt before."""
-        return sum(characters_of(message) for message in messages if message.known_by not in self._harmless)
+        return sum(characters_of(message) for message, _ in self._unseen(messages))
 
     def encode_raw(self, text: str, *, most: int | None = None) -> Prompt:
         """Raw text as a prompt: control literals in it are control tokens, no template is used.
@@ -160,9 +160,9 @@ class PromptEncoder:
         return self._prompt(self._build(tuple(messages), self._dated(options), layouts, most), messages)
 
     def _prompt(self, built: Built, messages: Sequence[Message]) -> Prompt:
-        images = [placed.image for message in messages for placed in message.images]
-        if self._images is None or not images:
+        if self._images is None or not have_pictures(messages):
             return prompt_of(built)
+        images = [placed.image for message in messages for placed in message.images]
         return prompt_of(built, self._images.place(built.token_ids, images))
 
     def _dated(self, options: RenderOptions) -> RenderOptions:
@@ -174,7 +174,7 @@ class PromptEncoder:
             check_continuable(messages)
         if self._layouts is None or self._template is None:
             raise UnsupportedFeature("chat", "this is a base model without a chat template: use raw completion")
-        if self._images is None and any(message.images for message in messages):
+        if self._images is None and have_pictures(messages):
             raise no_images()
         private = self._private(messages) | private_characters([options.tools, options.variables or {}])
         if not private or not self._layouts.guard.clashes_with(private):
@@ -184,12 +184,17 @@ class PromptEncoder:
     def _private(self, messages: Sequence[Message]) -> set[str]:
         """The private-use characters in the messages; those known to hold none are not looked at again."""
         found: set[str] = set()
-        for message in [message for message in messages if message.known_by not in self._harmless]:
+        for message, key in self._unseen(messages):
             private = private_characters(message)
             found |= private
             if not private:
-                self._harmless.keep(message.known_by, None, characters_of(message))
+                self._harmless.keep(key, None, characters_of(message))
         return found
+
+    def _unseen(self, messages: Sequence[Message]) -> list[tuple[Message, Hashable]]:
+        """The messages not known to be harmless, each with what caches know it by."""
+        keys = known(messages)
+        return [(message, key) for message, key in zip(messages, keys, strict=True) if key not in self._harmless]
 
     def _layouts_with(self, template: ChatTemplate, guard: Guard) -> LayoutMaker:
         form = None if self._images is None else self._images.form

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from duihua.messages import Message
-from duihua.prompt.memo import known
+from duihua.prompt.memo import have_pictures, known
 
 __all__ = ["Exchange", "Parted"]
 
@@ -61,7 +61,7 @@ class Parted:
 
     @cached_property
     def _has_pictures(self) -> bool:
-        return any(message.images for message in self.messages)
+        return have_pictures(self.messages)
 
     @cached_property
     def pinned(self) -> frozenset[int]:

@@ -26,7 +26,7 @@ from duihua.messages import Message, Role
 from duihua.prompt.continuing import render_to_content
 from duihua.prompt.images import wrong_count
 from duihua.prompt.literals import Guard, Literals
-from duihua.prompt.memo import Memo, characters_of
+from duihua.prompt.memo import Memo, characters_of, known
 from duihua.prompt.template import ChatTemplate
 
 __all__ = ["Layout", "LayoutMaker", "RenderOptions"]
@@ -88,10 +88,9 @@ class LayoutMaker:
                 that no longer reads as the literal, or writes more or fewer pictures than they have.
             UnsupportedFeature: it writes no pictures at all.
         """
-        known = self._guarded.get
-        return self._render(
-            [known(message.known_by) or self._plain(message) for message in messages], options, bracketed=False
-        )
+        guarded, keys = self._guarded.get, known(messages)
+        plain = [guarded(key) or self._plain(message) for key, message in zip(keys, messages, strict=True)]
+        return self._render(plain, options, bracketed=False)
 
     def lay_out(self, messages: Sequence[Message], options: RenderOptions, text: str | None = None) -> Layout:
         """Render a conversation and find its seams; `text` is what `render` gave, where it is known.

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
+from operator import attrgetter
 from typing import Final, Generic, TypeVar
 
 from duihua.messages import Message
 
-__all__ = ["Memo", "characters_of", "known"]
+__all__ = ["Memo", "characters_of", "have_pictures", "known"]
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
+_IMAGES: Final = attrgetter("images")
 _SHARE: Final = 16  # what takes more than this part of all is not kept
 
 
@@ -45,8 +47,11 @@ def characters_of(message: Message) -> int:
     return len(message.content) + len(message.reasoning) + calls
 
 
+def have_pictures(messages: Iterable[Message]) -> bool:
+    """Whether any of these messages holds a picture; asked at every turn, so without a step of Python for each."""
+    return any(map(_IMAGES, messages))
+
+
 def known(messages: Sequence[Message]) -> tuple[Hashable, ...]:
     """What caches know these messages by: themselves, where they hold no pictures."""
-    if any(message.images for message in messages):
-        return tuple(message.known_by for message in messages)
-    return tuple(messages)
+    return tuple(message.known_by for message in messages) if have_pictures(messages) else tuple(messages)
