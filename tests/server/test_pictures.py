@@ -10,11 +10,16 @@ from typing import Any
 import pytest
 from PIL import Image as Pillow
 
+from chat.talk import chat, engine
+from duihua.engine.scripted import ScriptedEngine
 from duihua.errors import InvalidImage, UnsupportedFeature
 from duihua.image import Image
 from duihua.messages import Message
 from duihua.server.pictures import Pictures, Wanted
 from duihua.server.settings import ServeSettings
+from prompt import traits
+from prompt.dialogues import seeing
+from server.asgi import Reply, Server, asked, serving
 
 
 def url_of(width: int = 8, height: int = 6, colour: str = "red") -> str:
@@ -111,3 +116,51 @@ def test_the_loop_goes_on_while_pictures_are_decoded() -> None:
         return count
 
     assert asyncio.run(beats()) > 100
+
+
+def content(*urls: str, words: str = "what is it?") -> list[dict[str, Any]]:
+    shown = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
+    return [{"role": "user", "content": [*shown, {"type": "text", "text": words}]}]
+
+
+def seeing_server(over: ScriptedEngine, **settings: Any) -> Server:
+    return Server(chat(over, traits.SEEING["chatml"][0], encoder=seeing("chatml")), **settings)
+
+
+def test_pictures_of_a_request_reach_the_engine_and_are_counted_in_its_usage() -> None:
+    over = engine("red", "red", max_images=2)
+    server = seeing_server(over)
+
+    async def both() -> tuple[Reply, Reply]:
+        messages = content(url_of(20, 10), url_of(8, 6, "blue"))
+        return await server.chat(messages), await server.chat(
+            messages, stream=True, stream_options={"include_usage": True}
+        )
+
+    whole, streamed = asyncio.run(both())
+    assert [(placed.image.width, placed.tokens) for placed in over.requests[0].images] == [(20, 30), (8, 14)]
+    assert whole.json()["usage"]["prompt_tokens"] == over.requests[0].prompt_tokens
+    assert streamed.chunks[-1]["usage"]["prompt_tokens"] == over.requests[0].prompt_tokens
+    assert streamed.text == whole.text == "red"
+
+
+def test_what_cannot_be_shown_is_refused_before_a_stream_and_the_server_answers_on() -> None:
+    server = seeing_server(engine("red", max_images=1))
+
+    async def all_of_them() -> list[Reply]:
+        broken = content("data:image/png;base64,AAAA")
+        asked = [broken, content("https://example.org/a.png"), content(url_of(), url_of(9, 9))]
+        return [await server.chat(messages, stream=True) for messages in asked] + [await server.chat(content(url_of()))]
+
+    broken, fetched, many, well = asyncio.run(all_of_them())
+    assert (broken.status, broken.error["code"], broken.error["why"]) == (400, "invalid_image", "kind")
+    assert broken.error["param"] == "messages[0].content[0]"
+    assert (fetched.status, fetched.error["code"]) == (400, "unsupported_feature")
+    assert (many.status, many.error["param"]) == (400, "images")
+    assert well.status == 200
+
+
+def test_a_model_that_sees_none_says_so_before_a_picture_is_read() -> None:
+    reply = asked(serving(), content("data:image/png;base64,AAAA"))
+    assert (reply.status, reply.error["param"]) == (400, "messages[0].content[0]")
+    assert "sees no pictures" in reply.error["message"]

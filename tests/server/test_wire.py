@@ -183,8 +183,6 @@ def test_what_is_no_conversation_is_refused_where_it_stands(messages: Any, param
 @pytest.mark.parametrize(
     "part",
     [
-        {"type": "image_url", "image_url": {"url": "x", "detail": "low"}},
-        {"type": "image_url", "image_url": "x", "uuid": "y"},
         {"type": "input_audio", "input_audio": {"data": "x", "format": "wav"}},
         {"type": "file", "file": {"file_id": "x"}},
         {"type": "refusal", "refusal": "no"},

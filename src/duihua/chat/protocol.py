@@ -38,7 +38,6 @@ class ModelInfo:
     max_images: int = 0  # pictures in one prompt at most; 0: it sees none
     engine_reason: str | None = None  # why it runs on this engine, where nobody named one; see `engine.choice`
     adapter: str | None = None  # the loaded adapter that was named as the model: turns that name none use it
-    max_images: int = 0  # pictures in one prompt at most; 0: it sees none
 
     def adapter_of(self, asked: str | None) -> str | None:
         """The adapter of a turn whose `TurnOptions.adapter` is this; None: the base model."""

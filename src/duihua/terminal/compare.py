@@ -137,7 +137,7 @@ class _Part:
     async def answer(self, asked: Message) -> None:
         """Generate it, whether or not somebody looks."""
         try:
-            async with aclosing(self._aside.send(asked)) as events:
+            async with aclosing(self._aside.send(asked.parts)) as events:
                 async for event in events:
                     self.said.put_nowait((time.perf_counter(), event))
         except Exception as error:  # noqa: BLE001  it is told in the answer's place

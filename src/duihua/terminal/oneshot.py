@@ -59,7 +59,7 @@ async def ask(session: Session, text: str, reader: Reader) -> None:
             session.output.note(line)
     session.stage([])
     await reader.read(
-        session.conversation.send(message),
+        session.conversation.send(message.parts),
         max_tokens=session.sampling.max_tokens,
         overlong=session.conversation.window.overlong,
     )

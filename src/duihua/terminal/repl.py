@@ -84,7 +84,7 @@ class Repl:
         try:
             with Interrupt() as interrupt:
                 await self._narrator.show(
-                    conversation.send(session.message(text)),
+                    conversation.send(session.message(text).parts),
                     max_tokens=session.sampling.max_tokens,
                     overlong=conversation.window.overlong,
                 )
