@@ -10,6 +10,7 @@ from tokenizers import Tokenizer
 from duihua.chat.chat import Chat, Stops
 from duihua.chat.protocol import ModelInfo
 from duihua.checkpoint.adapters import read_adapter
+from duihua.engine.protocol import Engine
 from duihua.engine.scripted import ScriptedEngine
 from duihua.errors import EngineError
 from duihua.events import Event
@@ -38,7 +39,7 @@ def engine(
 
 
 def chat(
-    over: ScriptedEngine,
+    over: Engine,
     template: str | None = traits.CHATML,
     *,
     stops: Sequence[str] = ("<|im_end|>",),

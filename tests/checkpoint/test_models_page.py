@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from checkpoint import layouts
-from checkpoints import make_checkpoint
+from checkpoints import SEEING, make_checkpoint
 from duihua.checkpoint.locate import locate
 from duihua.checkpoint.read import read
 from duihua.checkpoint.tokenizer import load_tokenizer
@@ -35,6 +35,8 @@ RUNS = {
     "glm-4-9b-chat-hf": "glm",
     "GLM-4-9B-0414": "glm4",
     "GLM-4.1V-9B-Thinking": "glm4v",
+    "Qwen2.5-VL-7B-Instruct": "qwen2_5_vl",
+    "Qwen3-VL-8B-Instruct": "qwen3_vl",
     "Qwen2.5-7B-Instruct": "qwen2",
     "Qwen3-8B": "qwen3",
 }
@@ -46,12 +48,13 @@ def test_every_row_is_tried() -> None:
 
 
 def test_what_runs_on_vllm_is_in_its_suite() -> None:
-    suite = (Path(__file__).parents[1] / "engine" / "vllm" / "test_engine.py").read_text("utf-8")
+    tests = Path(__file__).parents[1] / "engine" / "vllm"
+    plain, seeing = ((tests / file).read_text("utf-8") for file in ("test_engine.py", "test_pictures.py"))
     for name, row in ROWS.items():
-        assert row["vllm"] == (
-            "the same" if name in NEEDS_CODE else "not tried" if name.startswith("GLM-4.1V") else "runs"
-        )
-        assert row["vllm"] != "runs" or f'"{RUNS[name]}"' in suite
+        sees = RUNS.get(name) in SEEING
+        assert row["vllm"] == ("the same" if name in NEEDS_CODE else "runs with pictures" if sees else "runs")
+        assert row["outcome"] == "runs, with pictures" or not sees
+        assert name in NEEDS_CODE or ("in SEEING" in seeing if sees else f'"{RUNS[name]}"' in plain)
 
 
 def test_every_family_is_on_the_page() -> None:
