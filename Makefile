@@ -8,8 +8,8 @@ BIN := $(VENV)/bin
 TORCH_INDEX ?=
 TORCH := 'torch>=2.6,<2.14'
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
-# Two at once; tests/conftest.py says which. For one: WORKERS=
-WORKERS ?= --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+# Two files at once; for one after the other say WORKERS=
+WORKERS ?= --numprocesses 2 --dist loadfile --no-loadscope-reorder
 MODEL ?=
 ARGS ?=
 
