@@ -23,7 +23,7 @@ _LATEX: Final = [
     {"left": "\\(", "right": "\\)", "display": False},
 ]
 CSS: Final = """
-#box textarea { min-height: 3.6em; }
+#box textarea { min-height: 3.6em; } /* two lines; were they Gradio's, Enter would not send */
 #status { min-height: 1.6em; }
 #status span { font-size: 0.85em; color: var(--body-text-color-subdued); }
 #status span.error { color: var(--error-text-color); }
@@ -83,7 +83,7 @@ def lay_out(say: Say, info: ModelInfo, adapters: Iterable[str], wishes: Wishes, 
     )
     status = gr.HTML(elem_id="status")
     box = gr.Textbox(
-        label=say("input_label"), placeholder=say("input_hint"), elem_id="box", lines=2, max_lines=12, autofocus=True
+        label=say("input_label"), placeholder=say("input_hint"), elem_id="box", max_lines=12, autofocus=True
     )
     with gr.Row():
         send = gr.Button(say("send"), variant="primary", elem_id="send")
