@@ -95,6 +95,7 @@ def test_a_picture_is_shown_asked_about_and_kept(sit: Sit, glm4v: Path, tmp_path
     (tmp_path / "a flag.png").write_bytes(encoded(flag(56, 112)))
     person = sit(str(glm4v), "--max-tokens", "4", "--temperature", "0", "--preview", "kitty")
     person.sees("it sees pictures")
+    person.sees_line(">")
     person.say(f"'{tmp_path}/a flag.png' ")
     person.sees_line("with your message: a flag.png 56x112 · 8 tokens")
     assert "\x1b_Ga=T,f=100,q=2," in person.raw

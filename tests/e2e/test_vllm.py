@@ -85,6 +85,7 @@ def turn(person: Person, text: str, *, within_s: float = 60) -> str:
     return next(line for line in shown if "starting it again" not in line)
 
 
+@pytest.mark.slow  # the server's and the engine's own tests kill one at every submission
 def test_adapters_a_killed_engine_and_the_end(person: Person, tmp_path: Path) -> None:
     """One conversation through everything that may happen to it."""
     voice = make_adapter(tmp_path / "voice", DEMO, rank=8, scale=0.3)

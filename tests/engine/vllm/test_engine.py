@@ -258,6 +258,7 @@ class TestTheEnd:
         return heard
 
 
+@pytest.mark.slow  # a start of vLLM for one sentence
 def test_without_room_for_adapters_the_cure_is_named(checkpoint: Checkpoints, tmp_path: Path) -> None:
     """An engine that is never asked anything: its start is what is shared here."""
     stages: list[tuple[str, float]] = []

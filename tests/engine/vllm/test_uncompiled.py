@@ -14,6 +14,7 @@ from engine.contract import PROMPT, collect, play_alone, request
 from engine.vllm.stage import ON_CPU, SETTINGS
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not ON_CPU, reason="on a GPU vLLM's functions are compiled for it")
 def test_log_probabilities_are_told_and_nothing_is_compiled(
     checkpoint: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
