@@ -110,6 +110,7 @@ class Served:
         self,
         home: Path,
         *flags: str,
+        model: str = "demo",
         engine: str = "transformers",
         stderr: IO[bytes] | int | None = None,
         variables: Mapping[str, str] | None = None,
@@ -120,7 +121,7 @@ class Served:
         given = ("--port", "0", "--engine", engine, "--dtype", "float32")
         with self.log_file.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "duihua", "serve", "demo", *given, *flags],
+                [sys.executable, "-m", "duihua", "serve", model, *given, *flags],
                 env=environment(home, **(variables or {})),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
