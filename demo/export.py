@@ -7,15 +7,15 @@ from typing import Any, Final, cast
 
 import torch
 from tokenizers import Tokenizer
-from transformers import GenerationConfig, Glm4ForCausalLM
+from transformers import GenerationConfig, Glm4ForCausalLM, PreTrainedModel
 
 from demo.tokenizer import END, STOPS, id_of, save_tokenizer
 
 _HERE: Final = Path(__file__).parent
 
 
-def export(model: Glm4ForCausalLM, tokenizer: Tokenizer, folder: Path) -> None:
-    """Write weights in bfloat16, configuration, tokenizer and chat template."""
+def save_model(model: PreTrainedModel, tokenizer: Tokenizer, folder: Path) -> None:
+    """Write weights in bfloat16 and configuration, with the sampling that the demos are judged by."""
     folder.mkdir(parents=True, exist_ok=True)
     whole = cast("Any", model).to("cpu", torch.bfloat16).eval()
     whole.generation_config = GenerationConfig(
@@ -26,6 +26,11 @@ def export(model: Glm4ForCausalLM, tokenizer: Tokenizer, folder: Path) -> None:
         eos_token_id=[id_of(tokenizer, text) for text in STOPS],
     )
     whole.save_pretrained(folder)
+
+
+def export(model: Glm4ForCausalLM, tokenizer: Tokenizer, folder: Path) -> None:
+    """Write weights in bfloat16, configuration, tokenizer and chat template."""
+    save_model(model, tokenizer, folder)
     _name_rotary_share(folder / "config.json")
     save_tokenizer(tokenizer, folder)
     shutil.copyfile(_HERE / "chat_template.jinja", folder / "chat_template.jinja")

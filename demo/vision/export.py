@@ -3,14 +3,13 @@
 import json
 import shutil
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
-import torch
 from tokenizers import Tokenizer
-from transformers import GenerationConfig, Glm4vForConditionalGeneration
+from transformers import Glm4vForConditionalGeneration
 
-from demo.export import make_readable
-from demo.tokenizer import END, STOPS, id_of, save_tokenizer
+from demo.export import make_readable, save_model
+from demo.tokenizer import save_tokenizer
 from demo.vision.card import card
 from demo.vision.geometry import DEVIATION, FRAMES, LEAST_PIXELS, MEAN, MERGE, MOST_PIXELS, PATCH, WINDOW
 
@@ -19,16 +18,7 @@ _HERE: Final = Path(__file__).parent
 
 def export(model: Glm4vForConditionalGeneration, tokenizer: Tokenizer, folder: Path) -> None:
     """Write weights in bfloat16, configuration, processor, tokenizer, chat template and a card without figures."""
-    folder.mkdir(parents=True, exist_ok=True)
-    whole = cast("Any", model).to("cpu", torch.bfloat16).eval()
-    whole.generation_config = GenerationConfig(
-        do_sample=True,
-        temperature=0.6,
-        top_p=0.8,
-        pad_token_id=id_of(tokenizer, END),
-        eos_token_id=[id_of(tokenizer, text) for text in STOPS],
-    )
-    whole.save_pretrained(folder)
+    save_model(model, tokenizer, folder)
     write_processors(folder)
     save_tokenizer(tokenizer, folder, WINDOW)
     shutil.copyfile(_HERE / "chat_template.jinja", folder / "chat_template.jinja")
