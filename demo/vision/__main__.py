@@ -17,6 +17,8 @@ that everything fits together before an hour of a GPU is spent, on a CPU, two mi
 import argparse
 import os
 import time
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -27,7 +29,7 @@ from transformers import Glm4vForConditionalGeneration
 from demo.tokenizer import SPECIALS, train_tokenizer
 from demo.train import TrainSettings
 from demo.train import tell as train_tell
-from demo.vision.corpus import Corpus, CorpusWriter, corpus_texts
+from demo.vision.corpus import Corpus, CorpusWriter, Shape, corpus_texts
 from demo.vision.export import export
 from demo.vision.geometry import ADDED, new_model
 from demo.vision.train import train
@@ -77,9 +79,13 @@ def _model(tokenizer: Tokenizer, args: argparse.Namespace) -> Glm4vForConditiona
     return new_model(tokenizer)
 
 
-def _described(corpus: Corpus) -> str:
-    rows = ", ".join(f"{len(rows['ids'])} of {shape}" for shape, rows in corpus.items())
-    return f"dialogues by most tokens and pictures: {rows}"
+def _described(corpus: Sequence[Corpus]) -> str:
+    counts: Counter[Shape] = Counter()
+    for part in corpus:
+        counts.update({shape: len(rows["ids"]) for shape, rows in part.items()})
+    return (
+        f"dialogues by most tokens and pictures: {', '.join(f'{n} of {shape}' for shape, n in sorted(counts.items()))}"
+    )
 
 
 def _arguments() -> argparse.Namespace:

@@ -1,14 +1,15 @@
 """Dialogues with pictures as rows to learn from: ids, places, patches; many processes write them meanwhile."""
 
 import math
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
+from queue import SimpleQueue
 from random import Random
 from tempfile import TemporaryDirectory
+from threading import Thread
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -28,7 +29,7 @@ from demo.vision.plots import PLACE, Shown, write_dialogue
 
 WIDTHS: Final = (128, 256, 512, WINDOW)  # tokens; a dialogue is padded to the next
 ROOMS: Final = (0, 1, 2, 4, 8, 16)  # pictures; a dialogue is padded to the next with blank ones
-SHARD: Final = 250  # dialogues that are written together
+SHARD: Final = 1000  # dialogues that are written together
 
 Shape: TypeAlias = tuple[int, int]  # tokens and pictures of a row
 Rows: TypeAlias = dict[str, Tensor]
@@ -180,7 +181,8 @@ def _write(job: _Job) -> Path:
 class CorpusWriter:
     """Processes that write dialogues and draw; what they have written can be taken while they go on.
 
-    Pictures are many megabytes: they come in files, which are not copied from process to process.
+    Pictures are many megabytes: they come in files, which are not copied from process to process, and are read by a
+    thread, so that whoever learns from them does not wait.
 
     Args:
         tokenizer: gives the ids.
@@ -200,26 +202,42 @@ class CorpusWriter:
             (text, write, seed, first, min(size, count - first), folder / f"{first}.pt")
             for first in range(0, count, size)
         ]
-        self._waiting = deque(self._pool.submit(_write, job) for job in jobs)
+        self._left = len(jobs)
+        self._ready: SimpleQueue[Corpus | BaseException] = SimpleQueue()
+        self._written = [self._pool.submit(_write, job) for job in jobs]
+        self._reader = Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def close(self) -> None:
         """Give up what is not written yet."""
         self._pool.shutdown(wait=True, cancel_futures=True)
+        self._reader.join()
         self._folder.cleanup()
 
-    def take(self, least: float = 0.0) -> Corpus:
-        """Rows by shape of what is written and was not taken yet, in order.
+    def take(self, least: float = 0.0) -> list[Corpus]:
+        """Rows by shape of what is written and was not taken yet, in order, in as many parts as there are files.
 
         Args:
             least: wait for this share of what is left.
         """
-        needed, shards = math.ceil(least * len(self._waiting)), list[Corpus]()
-        while self._waiting and (len(shards) < needed or self._waiting[0].done()):
-            path = self._waiting.popleft().result()
-            shards.append(torch.load(path, mmap=True))  # not copied yet; the map outlives the file's name
+        needed, shards = math.ceil(least * self._left), list[Corpus]()
+        while self._left and (len(shards) < needed or not self._ready.empty()):
+            shard = self._ready.get()
+            if isinstance(shard, BaseException):
+                raise shard
+            shards.append(shard)
+            self._left -= 1
+        return shards
+
+    def _read(self) -> None:
+        for future in self._written:
+            try:
+                path = future.result()
+            except BaseException as error:  # noqa: BLE001  it travels to whoever takes
+                self._ready.put(error)
+                return
+            self._ready.put(torch.load(path))
             path.unlink()
-        shapes = sorted({shape for shard in shards for shape in shard})
-        return {shape: joined([shard[shape] for shard in shards if shape in shard]) for shape in shapes}
 
 
 def joined(parts: Sequence[Rows]) -> Rows:

@@ -4,6 +4,9 @@ import argparse
 import json
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -12,7 +15,7 @@ import torch
 
 from demo.evaluate import COUNT, QUICK, failures
 from demo.examine import evenly, shortest
-from demo.exams.case import Case, Held
+from demo.exams.case import Case, Held, Reply
 from demo.figures import Figure, figures, table
 from demo.vision.card import card
 from demo.vision.exams import OTHERS, TO_REACH, ShownStep, write_cases
@@ -26,6 +29,41 @@ def cases_of(count: int, *, quick: bool = False) -> list[Case]:
     """`count` conversations of every skill in each language; quick: the two shortest of that many of every exam."""
     cases = write_cases(Random(_SEED), count)
     return shortest(cases, 2) if quick else evenly(cases, count)
+
+
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """Some of the cases, by their numbers. The same values give the same cases in every process."""
+
+    folder: Path
+    count: int
+    quick: bool
+    dtype: str
+    greedy: bool
+    numbers: Sequence[int]
+
+
+def examine(args: argparse.Namespace, dtype: str) -> list[Held]:
+    """Every case, held to its end by `--workers` processes that share the device; sampling is seeded."""
+    count = QUICK if args.quick else args.count
+    cases = cases_of(count, quick=args.quick)
+    order = sorted(range(len(cases)), key=lambda at: (len(cases[at].steps), at))
+    shares = [
+        _Share(args.folder, count, args.quick, dtype, args.greedy, order[worker :: args.workers])
+        for worker in range(args.workers)
+    ]
+    with ProcessPoolExecutor(len(shares), mp_context=get_context("spawn")) as pool:
+        done = [row for rows in pool.map(_hold, shares) for row in rows]
+    return [Held(cases[at], replies, ended) for at, replies, ended in sorted(done, key=lambda row: row[0])]
+
+
+def _hold(share: _Share) -> list[tuple[int, list[Reply], bool]]:
+    cases = cases_of(share.count, quick=share.quick)
+    torch.manual_seed(_SEED)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    talker = Talker(share.folder, device, dtype=getattr(torch, share.dtype), greedy=share.greedy)
+    held = talker.hold([cases[at] for at in share.numbers])
+    return [(at, one.replies, one.ended) for at, one in zip(share.numbers, held, strict=True)]
 
 
 def figures_of(held: Sequence[Held]) -> list[Figure]:
@@ -47,13 +85,10 @@ def _pictured(held: Held) -> list[str]:
 def main() -> None:
     """Print the table."""
     args = _arguments()
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     taken: dict[str, list[Figure]] = {}
     for dtype in args.dtype:
         started = time.monotonic()
-        torch.manual_seed(_SEED)
-        talker = Talker(args.folder, device, dtype=getattr(torch, dtype), greedy=args.greedy)
-        held = talker.hold(cases_of(QUICK if args.quick else args.count, quick=args.quick))
+        held = examine(args, dtype)
         taken[dtype] = figures_of(held)
         print(f"{len(held)} conversations, {dtype}, {time.monotonic() - started:.0f} s", flush=True)
         if args.failures:
@@ -71,6 +106,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--count", type=int, default=COUNT, help="conversations of a skill in each language")
     parser.add_argument("--quick", action="store_true", help="few and short conversations, for a CPU")
     parser.add_argument("--dtype", nargs="+", choices=("float32", "bfloat16"), default=["float32"])
+    parser.add_argument("--workers", type=int, default=1, help="processes that share the device")
     parser.add_argument("--greedy", action="store_true")
     parser.add_argument("--failures", type=Path, help="write wrong conversations here, JSON lines")
     parser.add_argument("--publish", action="store_true", help="write the figures into the card")

@@ -19,10 +19,10 @@ _DRAWS: Final = 2  # batches of a step, each of one shape
 
 def train(
     model: Glm4vForConditionalGeneration,
-    corpus: Corpus,
+    corpus: Sequence[Corpus],
     settings: TrainSettings,
     device: str,
-    more: Callable[[], Corpus] = dict[Shape, Rows],
+    more: Callable[[], Sequence[Corpus]] = list[Corpus],
 ) -> list[float]:
     """Train in place; the model ends on the device in float32. Gives the losses, one of every `EVERY` steps.
 
@@ -34,6 +34,8 @@ def train(
     batches, tower = Batches(corpus, settings, device), _tower(net, settings)
     optimizers = optimizers_of(net, settings)
     learning = list(model.parameters())
+    for parameter in learning:  # a step without pictures gives the vision tower no gradient, and Muon wants all
+        parameter.grad = torch.zeros_like(parameter)
     losses: list[float] = []
     started, spent, step = time.monotonic(), 0.0, 0
     while (progress := max(step / settings.steps, spent / settings.limit_s)) < 1:
@@ -46,7 +48,7 @@ def train(
         norm = nn.utils.clip_grad_norm_(learning, 1.0)
         for optimizer in optimizers:
             optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+            optimizer.zero_grad(set_to_none=False)
         if step % EVERY == 0:
             losses.append(loss.item())
         if step % (10 * EVERY) == 0 or step < 3:
@@ -128,7 +130,7 @@ def optimizers_of(net: Any, settings: TrainSettings) -> list[torch.optim.Optimiz
 class Batches:
     """Batches of one shape each; a shape comes as often as its share of the tokens."""
 
-    def __init__(self, corpus: Corpus, settings: TrainSettings, device: str) -> None:
+    def __init__(self, corpus: Sequence[Corpus], settings: TrainSettings, device: str) -> None:
         self._rows: dict[Shape, Rows] = {}
         self._waiting: list[Corpus] = []
         self._tokens = settings.tokens_per_step // _DRAWS
@@ -142,16 +144,16 @@ class Batches:
         """Dialogues there are to draw from."""
         return sum(len(rows["ids"]) for rows in self._rows.values())
 
-    def add(self, corpus: Corpus) -> None:
+    def add(self, parts: Sequence[Corpus]) -> None:
         """More dialogues to draw from, once they are a tenth of those that there are: each time all are copied."""
-        self._waiting.append(corpus)
+        for part in parts:
+            self._waiting.append({shape: _moved(rows, self._device) for shape, rows in part.items()})
         waiting = sum(len(rows["ids"]) for new in self._waiting for rows in new.values())
         if waiting < max(1, self.count // 10):
             return
         for shape in sorted({shape for new in self._waiting for shape in new}):
-            new = joined([part[shape] for part in self._waiting if shape in part])
-            new = {name: tensor.to(self._device) for name, tensor in new.items()}
-            self._rows[shape] = joined([self._rows[shape], new]) if shape in self._rows else new
+            known = [self._rows[shape]] if shape in self._rows else []
+            self._rows[shape] = joined([*known, *(part[shape] for part in self._waiting if shape in part)])
         self._waiting = []
 
     def draw(self) -> Rows:
@@ -163,3 +165,7 @@ class Batches:
         count = max(1, self._tokens // shape[0])
         chosen = torch.randint(len(rows["ids"]), (count,), generator=self._random, device=self._device)
         return {name: tensor[chosen] for name, tensor in rows.items()}
+
+
+def _moved(rows: Rows, device: str) -> Rows:
+    return {name: tensor.to(device) for name, tensor in rows.items()}

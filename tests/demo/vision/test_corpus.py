@@ -114,8 +114,8 @@ def test_what_other_processes_write_is_taken_in_parts_and_is_what_is_written_her
     first, rest = written.take(0.5), written.take(1.0)
     here = corpus_of(*(write_dialogue(Random(f"test/{index}")) for index in range(30)))
     assert first
-    assert listed(first, rest) == listed(here)
-    assert written.take() == {}
+    assert listed(*first, *rest) == listed(here)
+    assert written.take() == []
     written.close()
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from demo.tokenizer import END, id_of
 from demo.train import TrainSettings
-from demo.turns import Dialogue
+from demo.turns import Dialogue, Turn
 from demo.vision.corpus import Corpus, Encoder, gathered, table
 from demo.vision.geometry import DEVIATION, MEAN, new_config, new_model
 from demo.vision.picture import Kind, Picture, Thing
@@ -57,7 +57,7 @@ def test_a_few_dialogues_that_differ_in_their_pictures_alone_are_learnt():
     settings = TrainSettings(
         steps=61, tokens_per_step=8 * WIDTH, peak_rate=3e-3, muon_rate=0.01, warmup=5, compiled=False
     )
-    losses = train(model, {(WIDTH, 1): rows}, settings, "cpu")
+    losses = train(model, [{(WIDTH, 1): rows}], settings, "cpu")
     with torch.no_grad():
         last = loss_of(model, Tower(cast("Any", model).model.visual), rows, "cpu").item()
     assert losses[0] > 7
@@ -81,15 +81,25 @@ def test_what_comes_later_is_learnt_from_too():
     first, *rest = (question("circle", colour) for colour in ("red", "blue", "green"))
     encoder, later = Encoder(tokenizer()), iter(rest)
 
-    def more() -> Corpus:
-        return {(WIDTH, 1): table([encoder.encode(d) for d in itertools.islice(later, 1)], WIDTH, 1, 0)}
+    def more() -> list[Corpus]:
+        return [{(WIDTH, 1): table([encoder.encode(d) for d in itertools.islice(later, 1)], WIDTH, 1, 0)}]
 
     corpus = {(WIDTH, 1): table([encoder.encode(first)], WIDTH, 1, 0)}
-    batches = Batches(corpus, TrainSettings(tokens_per_step=128 * WIDTH), "cpu")
+    batches = Batches([corpus], TrainSettings(tokens_per_step=128 * WIDTH), "cpu")
     for count in (2, 3):
         batches.add(more())
         assert batches.count == count
         assert len({tuple(ids) for ids in batches.draw()["ids"].tolist()}) == count
+
+
+def test_steps_without_pictures_may_come_between_those_with_some():
+    encoder = Encoder(tokenizer())
+    plain = table([encoder.encode(Dialogue(None, (Turn("Hello!", "Hi."),)))], WIDTH, 0, 0)
+    shown = table([encoder.encode(question("circle", "red"))], WIDTH, 1, 0)
+    corpus = [{(WIDTH, 0): plain, (WIDTH, 1): shown}]
+    settings = TrainSettings(steps=21, tokens_per_step=8 * WIDTH, muon_rate=0.01, warmup=5, compiled=False)
+    losses = train(new_model(tokenizer()), corpus, settings, "cpu")
+    assert losses[-1] < losses[0]
 
 
 @pytest.mark.slow
@@ -100,5 +110,5 @@ def test_compiled_layers_learn_as_plain_ones_do():
     ends: list[list[float]] = []
     for compiled in (False, True):
         settings = TrainSettings(steps=2, tokens_per_step=2048, compiled=compiled, muon_rate=0.01)
-        ends.append(train(new_model(tokenizer()), corpus, settings, "cpu"))
+        ends.append(train(new_model(tokenizer()), [corpus], settings, "cpu"))
     assert ends[0] == pytest.approx(ends[1], rel=1e-3)
