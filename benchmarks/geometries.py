@@ -15,6 +15,8 @@ from pathlib import Path
 from string import ascii_lowercase
 from typing import Any, Final
 
+from seeing import MARKS, PARTS, Sight, write_processors
+
 __all__ = ["GEOMETRIES", "Geometry", "make_checkpoint", "make_text"]
 
 _CHATML: Final = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
@@ -34,11 +36,17 @@ _SPACE: Final = "Ġ"  # how a byte-level tokenizer writes a blank
 class Geometry:
     """The shape of a model."""
 
-    architecture: str  # "Qwen3" or "Glm4": of the classes of transformers
+    architecture: str  # "Qwen3", "Glm4" or "Glm4v": of the classes of transformers
     vocabulary: int  # ids, special tokens included
     positions: int
     shape: dict[str, Any]
     has_weights: bool = True  # False: too large to write out; the engine makes them up
+    sight: Sight | None = None  # None: text only
+
+    @property
+    def model(self) -> str:
+        """The name of its class in transformers."""
+        return f"{self.architecture}For{'ConditionalGeneration' if self.sight else 'CausalLM'}"
 
 
 def _qwen3(hidden: int, layers: int, inner: int, heads: int) -> Geometry:
@@ -55,6 +63,32 @@ def _glm4(hidden: int, layers: int, inner: int, heads: int, **more: int) -> Geom
     return Geometry(architecture="Glm4", vocabulary=size, positions=32_768, shape=shape, has_weights=False)
 
 
+_TINY_GLM4V: Final = Geometry(
+    architecture="Glm4v",
+    vocabulary=2048,
+    positions=32_768,
+    shape=dict(_glm4(256, 4, 512, 8, head=32).shape),
+    sight=Sight(
+        shape={"hidden_size": 192, "depth": 4, "num_heads": 6, "intermediate_size": 256, "image_size": 112},
+        rotary=(2, 3, 3),
+        least_tokens=9,
+        most_tokens=256,
+    ),
+)
+# The shape of https://huggingface.co/zai-org/GLM-4.1V-9B-Thinking: config.json, preprocessor_config.json.
+_GLM4V_9B: Final = Geometry(
+    architecture="Glm4v",
+    vocabulary=151_552,
+    positions=65_536,
+    shape=dict(_glm4(4096, 40, 13_696, 32).shape) | {"attention_bias": True},
+    has_weights=False,
+    sight=Sight(
+        shape={"hidden_size": 1536, "depth": 24, "num_heads": 12, "intermediate_size": 13_696, "image_size": 336},
+        rotary=(8, 12, 12),
+        least_tokens=8,
+        most_tokens=6144,
+    ),
+)
 GEOMETRIES: Final = {
     "2.9M": _qwen3(256, 4, 512, 4),
     "27M": _qwen3(512, 8, 1536, 8),
@@ -62,22 +96,29 @@ GEOMETRIES: Final = {
     "glm4-0.5B": _glm4(1024, 12, 3584, 16, head=64),
     # The shape of https://huggingface.co/zai-org/GLM-4-9B-0414: config.json.
     "glm4-9b": _glm4(4096, 40, 13_696, 32),
+    "glm4.1v-5M": _TINY_GLM4V,
+    "glm4.1v-9B": _GLM4V_9B,
 }
 
 
 def make_checkpoint(path: Path, name: str, *, seed: int = 0) -> Path:
     """Write a checkpoint of one of `GEOMETRIES` into a directory, with weights where that says so."""
     geometry = GEOMETRIES[name]
-    is_glm = geometry.architecture == "Glm4"
+    is_glm = geometry.architecture.startswith("Glm4")
     specials, stop = (_GLM, "<|user|>") if is_glm else (_CHATML, "<|im_end|>")
+    template = _GLM_TEMPLATE if is_glm else _CHATML_TEMPLATE
+    if geometry.sight is not None:
+        specials, template = (*specials, *MARKS), template.replace("{{ m.content }}", PARTS)
     tokenizer = _make_tokenizer(geometry.vocabulary, specials, stop)
-    tokenizer.chat_template = _GLM_TEMPLATE if is_glm else _CHATML_TEMPLATE
+    tokenizer.chat_template = template
     tokenizer.save_pretrained(path)
     stops = [tokenizer.convert_tokens_to_ids(token) for token in (stop, "<|endoftext|>")]
     (path / "generation_config.json").write_text(json.dumps({"eos_token_id": stops}), encoding="utf-8")
-    config = _config(geometry, stops)
+    config = _config(geometry, stops, tokenizer)
+    if geometry.sight is not None:
+        write_processors(path, geometry.sight)
     if geometry.has_weights:
-        _save_weights(path, config, geometry.architecture, tokenizer, seed)
+        _save_weights(path, config, geometry.model, tokenizer, seed)
     else:
         config.save_pretrained(path)
         _save_no_weights(path / "model.safetensors")
@@ -115,29 +156,31 @@ def _merges() -> Iterator[tuple[str, str]]:
     yield from product(pairs, pairs)
 
 
-def _config(geometry: Geometry, stops: list[int]) -> Any:
+def _config(geometry: Geometry, stops: list[int], tokenizer: Any) -> Any:
     import transformers
 
-    kind: Any = getattr(transformers, f"{geometry.architecture}Config")
-    config = kind(
+    settings: dict[str, Any] = {
         **geometry.shape,
-        vocab_size=geometry.vocabulary,
-        max_position_embeddings=geometry.positions,
-        tie_word_embeddings=geometry.has_weights,
-        eos_token_id=stops,
-        pad_token_id=stops[-1],
-        dtype="bfloat16",
-    )
-    config.architectures = [f"{geometry.architecture}ForCausalLM"]
+        "vocab_size": geometry.vocabulary,
+        "max_position_embeddings": geometry.positions,
+        "tie_word_embeddings": geometry.has_weights,
+        "eos_token_id": stops,
+        "pad_token_id": stops[-1],
+    }
+    if geometry.sight is not None:
+        settings = geometry.sight.settings(settings, tokenizer.convert_tokens_to_ids)
+        settings["tie_word_embeddings"] = geometry.has_weights
+    config = getattr(transformers, f"{geometry.architecture}Config")(**settings, dtype="bfloat16")
+    config.architectures = [geometry.model]
     return config
 
 
-def _save_weights(path: Path, config: Any, architecture: str, tokenizer: Any, seed: int) -> None:
+def _save_weights(path: Path, config: Any, model_class: str, tokenizer: Any, seed: int) -> None:
     import torch
     import transformers
 
     torch.manual_seed(seed)
-    model = getattr(transformers, f"{architecture}ForCausalLM")(config)
+    model = getattr(transformers, model_class)(config)
     # No answer holds half a character or a control token: a decoder could stumble over what no real model says.
     silent = [i for token, i in tokenizer.get_vocab().items() if not (token.isascii() or token.startswith(_SPACE))]
     with torch.no_grad():

@@ -24,8 +24,9 @@ from typing import Any, Final
 
 from answers import Answer, Piece, read_answer
 from geometries import make_text
+from seeing import Size, picture_part
 
-__all__ = ["MODEL_NAME", "Generator", "Load", "exchange_alone", "request_bytes"]
+__all__ = ["MODEL_NAME", "Generator", "Load", "exchange_alone", "question", "request_bytes"]
 
 MODEL_NAME: Final = "bench"  # what every server calls its model
 _QUESTION_WORDS: Final = (8, 12, 16, 20)  # two to three tokens each
@@ -43,6 +44,7 @@ class Load:
     streamed: bool = True
     history: int = 0  # messages before the first question; then each question is asked after all that was said before
     history_words: int = 0  # of each of those
+    picture: Size | None = None  # each question shows one of this size, seen never before
 
 
 def request_bytes(messages: Sequence[bytes], *, tokens: int, streamed: bool, more: str = "") -> bytes:
@@ -62,6 +64,14 @@ def request_bytes(messages: Sequence[bytes], *, tokens: int, streamed: bool, mor
         f"Connection: close\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
+
+
+def question(text: str, seed: str, picture: Size | None) -> bytes:
+    """A user's message as JSON, with a picture before the text where it has a size."""
+    if picture is None:
+        return _message("user", text)
+    parts = [picture_part(seed, picture), {"type": "text", "text": text}]
+    return json.dumps({"role": "user", "content": parts}).encode()
 
 
 def _message(role: str, text: str) -> bytes:
@@ -93,7 +103,8 @@ class Talk:
 
     def _question(self, number: int) -> bytes:
         words = _QUESTION_WORDS[(self._stream + number) % len(_QUESTION_WORDS)]
-        return _message("user", make_text(f"{self._load.label} {self._stream} {number}", words))
+        seed = f"{self._load.label} {self._stream} {number}"
+        return question(make_text(seed, words), seed, self._load.picture)
 
     def _request(self, messages: Sequence[bytes]) -> bytes:
         return request_bytes(messages, tokens=self._load.tokens, streamed=self._load.streamed)

@@ -8,23 +8,19 @@ by the engine itself, and the run fails where that differs. What an idle server 
 from __future__ import annotations
 
 import argparse
-import json
-import statistics
 import tempfile
-import time
-from collections.abc import Mapping
-from dataclasses import replace
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Final
 
-from answers import read_answer
 from bars import read_bars, report
-from figures import AT_ONCE, GROWING, OURS, Measured, Results, main_figure, ratio, show, summed_up
-from geometries import make_checkpoint
-from load import Generator, Load, exchange_alone, request_bytes
+from figures import AT_ONCE, GROWING, OURS, Results, ratio, show
+from geometries import GEOMETRIES, make_checkpoint
+from load import Generator, Load, question
 from model_flags import add_model_flags, engine_settings
 from paper import also_written, machine
-from servers import Command, Cpu, Server, duihua_command, ending_on_sigterm, vllm_command
+from servers import Command, duihua_command, ending_on_sigterm, vllm_command
+from versus import check_idle, check_settings, check_text, compare, started
 
 _THEIRS: Final = "vllm"
 _RUST: Final = "vllm-rust"
@@ -32,14 +28,6 @@ _ROOM: Final = 256  # tokens of KV for each stream's prompt and its half-filled 
 _GROWN: Final = 8192  # tokens of such a history and some more
 _HISTORY: Final = 100  # messages
 _CPU_AT: Final = 64  # streams at which the front's processor time is judged
-_IDLE_S: Final = 5.0
-
-
-def measure(server: Server, load: Load, generator: Generator) -> Measured:
-    """Put a load on a server."""
-    seen: list[Cpu] = []
-    answers = generator.put(load, server.port, lambda: seen.append(server.cpu()))
-    return summed_up(answers, seen[1].since(seen[0]))
 
 
 def loads(arguments: argparse.Namespace) -> dict[str, Load]:
@@ -85,87 +73,6 @@ def commands(arguments: argparse.Namespace, path: Path, logs: Path) -> dict[str,
     return {name: made[name]() for name in wanted}
 
 
-def check_settings(servers: Mapping[str, Server]) -> None:
-    """Print what each runs with.
-
-    Raises:
-        SystemExit: it is not the same.
-    """
-    told = {name: server.settings() for name, server in servers.items()}
-    first = next(iter(told.values()))
-    for name, settings in told.items():
-        print(f"{name}: {', '.join(f'{key}={value}' for key, value in settings.items())}")
-        print(f"{name}: {servers[name].processes()}")
-    for name, settings in told.items():
-        if differing := [key for key in first if settings[key] != first[key]]:
-            raise SystemExit(f"{name} runs with different {', '.join(differing)}: nothing was measured")
-
-
-def check_idle(servers: Mapping[str, Server]) -> None:
-    """Print what each takes while nobody asks: the others do so while one is measured."""
-    before = {name: server.cpu() for name, server in servers.items()}
-    time.sleep(_IDLE_S)
-    for name, server in servers.items():
-        took = (seconds / _IDLE_S for seconds in server.cpu().since(before[name]))
-        print(f"{name}, idle: {', '.join(f'{share:.1%} of a processor' for share in took)} (front, engine)")
-
-
-def check_text(servers: Mapping[str, Server]) -> None:
-    """One question, decoded greedily with a seed and alone, must be answered alike.
-
-    Raises:
-        SystemExit: it is not.
-    """
-    message = json.dumps({"role": "user", "content": "the same question for everyone"}).encode()
-    texts: dict[str, str] = {}
-    for name, server in servers.items():
-        for streamed in (True, False):
-            request = request_bytes([message], tokens=48, streamed=streamed, more='"seed":7,')
-            texts[f"{name}, {'streamed' if streamed else 'whole'}"] = read_answer(
-                *exchange_alone(server.port, request)
-            ).text
-    if len(set(texts.values())) > 1:
-        raise SystemExit("\n".join(["the same question was not answered alike:", *map(str, texts.items())]))
-    print(f"one question, greedy, seed 7, streamed and whole: the same {len(texts.popitem()[1])} characters everywhere")
-
-
-def check_work(case: str, load: Load, results: Mapping[str, Measured]) -> float:
-    """The share of answers that are the same text on all sides.
-
-    Raises:
-        SystemExit: they did not do the same work.
-    """
-    sides = list(results.values())
-    for name, side in results.items():
-        if any(tokens != load.tokens for _, tokens in side.sizes):
-            raise SystemExit(f"{case}: an answer of {name} has not as many tokens as asked for")
-        # A history holds the answers, which may differ by rounding, and so may their tokens.
-        if not load.history and side.sizes != sides[0].sizes:
-            raise SystemExit(f"{case}: {name} had other prompts")
-    return statistics.mean(len(set(texts)) == 1 for texts in zip(*(side.texts for side in sides), strict=True))
-
-
-def compare(servers: Mapping[str, Server], generator: Generator, arguments: argparse.Namespace) -> Results:
-    """Measure all sides in turn, after a round that warms up."""
-    cases = loads(arguments)
-    results: Results = {case: [] for case in cases}
-    same: list[float] = []
-    for round_ in range(arguments.rounds + 1):
-        for case, load in cases.items():
-            labelled = replace(load, label=f"{round_} {case}")
-            order = list(servers) if round_ % 2 else list(servers)[::-1]
-            result = {name: measure(servers[name], labelled, generator) for name in order}
-            share = check_work(case, load, result)
-            figures = ", ".join(f"{name} {main_figure(case)(result[name]):.1f}" for name in servers)
-            print(f"round {round_}, {case}: {figures}")
-            if round_:
-                results[case].append(result)
-                same += [] if load.history else [share]
-    if same:
-        print(f"answers whose text is the same on all sides: {statistics.mean(same):.1%} (bfloat16 rounds by batch)")
-    return results
-
-
 def bars(results: Results) -> dict[str, float | None]:
     """The values of the bars, by their names."""
     values: dict[str, float | None] = {}
@@ -183,20 +90,14 @@ def run(arguments: argparse.Namespace, path: Path, logs: Path) -> Results:
     """Start the servers and compare them."""
     print(f"{arguments.geometry}, random weights; {arguments.tokens} tokens an answer, {arguments.rounds} rounds")
     print(machine())
-    servers: dict[str, Server] = {}
-    generator = Generator(arguments.load_processes, arguments.patience)
-    try:
-        for name, command in commands(arguments, path, logs).items():
-            servers[name] = Server(name, command, logs)
-            servers[name].wait(arguments.patience)  # one after the other, so that each finds the machine the same
+    with ExitStack() as stack:
+        generator = stack.enter_context(closing(Generator(arguments.load_processes, arguments.patience)))
+        servers = started(commands(arguments, path, logs), logs, arguments.patience, stack)
         check_settings(servers)
         check_idle(servers)
-        check_text(servers)
-        return compare(servers, generator, arguments)
-    finally:
-        generator.close()
-        for server in servers.values():
-            server.close()
+        has_weights = GEOMETRIES[arguments.geometry].has_weights
+        check_text(servers, question("the same question for everyone", "", None), must=has_weights)
+        return compare(servers, generator, loads(arguments), arguments.rounds)
 
 
 def main() -> None:

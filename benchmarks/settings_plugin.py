@@ -36,6 +36,10 @@ READ_BACK = (
     "compilation_config.mode",
     "compilation_config.cudagraph_mode",
     "lora_config",
+    "model_config.multimodal_config.limit_per_prompt",
+    "model_config.multimodal_config.mm_processor_cache_gb",
+    "scheduler_config.max_num_encoder_input_tokens",
+    "scheduler_config.encoder_cache_size",
 )
 
 
