@@ -46,6 +46,8 @@ def test_pictures_reach_the_engine_where_they_stand_and_count_as_the_model_reads
     assert started.prompt_tokens == started.window.prompt_tokens == done.usage.prompt_tokens == request.prompt_tokens
     assert request.prompt_tokens == len(request.token_ids) + 29 + 13
     assert seeing_chat(over).count(ASK) == request.prompt_tokens
+    read = asyncio.run(seeing_chat(over).encode(ASK))
+    assert (len(read), read.count(PICTURE)) == (request.prompt_tokens, 30 + 14)
 
 
 def test_a_picture_s_tokens_are_known_before_it_is_sent() -> None:

@@ -22,3 +22,14 @@ def test_a_picture_is_counted_where_it_stands_with_all_its_tokens() -> None:
     assert [prompt.tokens_in(span) for span in prompt.spans] == [2, 3 + 19, 1, 5 + 2 + 99, 1]
     assert prompt.tokens_of("template") == 3
     assert prompt.length == sum(map(prompt.tokens_in, prompt.spans))
+
+
+def test_the_ids_that_the_model_reads_fill_each_picture_s_place() -> None:
+    prompt = Prompt(
+        token_ids=(1, 7, 2, 7, 3, 4, 5, 6),
+        spans=(Span(0, 0, 8),),
+        images=(PlacedImage(CAT, 1, 2, 3), PlacedImage(CAT, 3, 4, 1), PlacedImage(CAT, 4, 7, 5)),
+        guarded_text="",
+    )
+    assert prompt.read_ids == (1, 7, 7, 7, 2, 7, 3, 4, 4, 4, 5, 6)
+    assert len(prompt.read_ids) == prompt.length

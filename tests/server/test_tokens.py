@@ -10,6 +10,7 @@ import pytest
 from chat.talk import chat, engine, ids
 from prompt import traits
 from server.asgi import HELLO, Server, ask, asked, serving
+from server.test_pictures import content, seeing_server, url_of
 
 TALK = [{"role": "system", "content": "Be kind."}, *HELLO, {"role": "assistant", "content": "hi"}, *HELLO]
 
@@ -91,6 +92,36 @@ def test_a_refusal_says_what_is_expected() -> None:
 
 def test_a_conversation_that_outgrew_the_window_is_counted_all_the_same() -> None:
     assert tokenize(serving("hello", size=16), messages=TALK).json()["count"] > 16
+
+
+def test_pictures_are_counted_as_a_turn_counts_them_and_their_tokens_are_listed() -> None:
+    over = engine("red", max_images=2)
+    server = seeing_server(over)
+    messages = content(url_of(20, 10), url_of(8, 6, "blue"))
+    found = tokenize(server, messages=messages, return_token_strs=True).json()
+    assert found["count"] == len(found["tokens"]) == asked(server, messages).json()["usage"]["prompt_tokens"]
+    picture = ids("<|image_pad|>")[0]
+    given = over.requests[0].token_ids
+    assert [token for token in found["tokens"] if token != picture] == [token for token in given if token != picture]
+    assert found["tokens"].count(picture) == found["token_strs"].count("<|image_pad|>") == 20 + 10 + 8 + 6
+
+
+def test_pictures_that_cannot_be_taken_are_refused_as_in_a_turn() -> None:
+    seeing = seeing_server(engine("red", max_images=1))
+    broken = tokenize(seeing, messages=content("data:image/png;base64,AAAA"))
+    assert (broken.status, broken.error["code"], broken.error["why"]) == (400, "invalid_image", "kind")
+    fetched = tokenize(seeing, messages=content("https://example.org/a.png"))
+    assert (fetched.status, fetched.error["code"]) == (400, "unsupported_feature")
+    blind = tokenize(serving(), messages=content(url_of()))
+    assert (blind.status, blind.error["param"]) == (400, "messages[0].content[0]")
+
+
+def test_more_pictures_than_a_turn_may_have_are_counted_all_the_same() -> None:
+    one, both = (
+        tokenize(seeing_server(engine("red", max_images=1)), messages=content(*urls)).json()["count"]
+        for urls in ([url_of(20, 10)], [url_of(20, 10), url_of(8, 6)])
+    )
+    assert both > one + 8 + 6
 
 
 @pytest.mark.parametrize("tokens", [[-1], [100_000], [2**64], ["5"], [1.5], None, "5", [True]])

@@ -172,7 +172,7 @@ class Chat:
     async def encode(self, messages: Sequence[Message], options: TurnOptions = TurnOptions()) -> tuple[int, ...]:
         """See `ChatService.encode`."""
         self._check(messages)
-        return (await self._prompts.encode(messages, _render_options(options))).token_ids
+        return (await self._prompts.encode(messages, _render_options(options))).read_ids
 
     def count(self, messages: Sequence[Message], options: TurnOptions = TurnOptions()) -> int:
         """Tokens of the prompt that all these messages make, nothing dropped, those of pictures included.

@@ -126,7 +126,7 @@ class ChatService(Protocol):
     async def encode(self, messages: Sequence[Message], options: TurnOptions = ...) -> tuple[int, ...]:
         """The ids of the prompt that all these messages make, nothing dropped; raises as `stream` does.
 
-        A picture is the few ids of its placeholder.
+        A picture is as many ids as it has tokens: its placeholder's, one of them over and over, as engines have it.
         """
         ...
 

@@ -64,6 +64,18 @@ class Prompt:
         """Tokens of the prompt as the model reads it, with every picture's own."""
         return len(self.token_ids) + self._surplus[1][-1]
 
+    @property
+    def read_ids(self) -> tuple[int, ...]:
+        """The ids as the model reads them, `length` of them: a placeholder's middle id fills its picture's place."""
+        ids: list[int] = []
+        end = 0
+        for placed in self.images:
+            middle = (placed.start + placed.stop) // 2
+            more = placed.tokens - (placed.stop - placed.start)
+            ids += (*self.token_ids[end:middle], *(self.token_ids[middle],) * more)
+            end = middle
+        return (*ids, *self.token_ids[end:])
+
     def tokens_of(self, owner: Owner) -> int:
         """Tokens that belong to one owner, those of its pictures included."""
         return sum(self.tokens_in(span) for span in self.spans if span.owner == owner)

@@ -10,12 +10,14 @@ import msgspec
 
 from duihua.chat.protocol import TurnOptions
 from duihua.errors import InvalidParameter, UnsupportedFeature
+from duihua.messages import Message
 from duihua.prompt.memo import characters_of
 from duihua.prompt.window import WindowPolicy
 from duihua.server.ask import model_named
 from duihua.server.decoding import WrongField, decoded
 from duihua.server.exchange import Exchange
 from duihua.server.messages import check_variables, read_messages
+from duihua.server.pictures import Wanted
 from duihua.server.service import Service
 from duihua.server.wire import MessageIn
 
@@ -46,7 +48,7 @@ class DetokenizeRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True
 
 
 async def tokenize(service: Service, exchange: Exchange) -> None:
-    """The ids of a text or of a conversation, nothing dropped.
+    """The ids of a text or of a conversation, nothing dropped, as many for a picture as the model reads.
 
     Raises:
         RequestError: neither or both of `prompt` and `messages`, or what the conversation itself is refused for.
@@ -65,10 +67,9 @@ async def tokenize(service: Service, exchange: Exchange) -> None:
             continue_final=bool(asked.continue_final_message),
         )
         messages, wanted = read_messages(asked.messages or [])
-        if wanted:
-            raise UnsupportedFeature(wanted[0].where, "pictures are not counted here: the usage of an answer tells")
+        service.pictures.check(wanted, service.chat.info)
         _check_length("messages", sum(map(characters_of, messages)))
-        ids = await _unless_left(exchange, service.chat.encode(messages, options))
+        ids = await _unless_left(exchange, _encoded(service, messages, wanted, options))
     if ids is None:
         return
     window, bytes_of = service.chat.info.context_window, service.chat.token_bytes if asked.return_token_strs else None
@@ -77,6 +78,15 @@ async def tokenize(service: Service, exchange: Exchange) -> None:
     else:
         body = await asyncio.to_thread(_reply, ids, window, bytes_of)
     await exchange.reply(body)
+
+
+async def _encoded(
+    service: Service, messages: list[Message], wanted: Sequence[Wanted], options: TurnOptions
+) -> tuple[int, ...]:
+    """The ids of a conversation as the model reads it, after its pictures were read."""
+    if wanted:
+        messages = await service.pictures.shown(messages, wanted)
+    return await service.chat.encode(messages, options)
 
 
 async def _unless_left(exchange: Exchange, work: Coroutine[Any, Any, tuple[int, ...]]) -> tuple[int, ...] | None:
