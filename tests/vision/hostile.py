@@ -108,6 +108,7 @@ FILES: dict[str, tuple[bytes, str]] = {
     "png of many chunks": (with_chunks(chunk(b"teXt", b"") * 70_000), "truncated"),
     "png without an end": (_PNG[:-12], "truncated"),
     "jpeg cut in its pixels": (_JPEG[:-40], "truncated"),
+    "jpeg that says more than it has": (_jpeg_of(4000, 4000), "truncated"),
     "jpeg of two bytes": (b"\xff\xd8\xff", "truncated"),
     "jpeg of filling": (_JPEG[:2] + b"\xff" * 100_000 + _JPEG[2:], "truncated"),
     "gif without pixels": (gif(8, 8, frame=(0, 0, 8, 8)), "truncated"),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from duihua.vision.exif import orientation_of, read_directory
+from duihua.vision.jpeg import fewest_bytes
 from duihua.vision.kinds import Kind
 from duihua.vision.refusal import refusal
 
@@ -30,6 +31,7 @@ class Header:
     height: int
     orientation: int = 1  # 1 to 8, as EXIF counts them: what is to be turned after decoding; TIFF's decoder turns
     scans: int = 1  # how often the pixels are gone through
+    missing: int = 0  # bytes, at least, that the file has too few for so many pixels; known of a JPEG only
 
 
 def read_header(data: bytes, kind: Kind, name: str = "") -> Header:
@@ -52,6 +54,7 @@ def read_header(data: bytes, kind: Kind, name: str = "") -> Header:
 
 def _jpeg(data: bytes) -> Header:
     at, scans, segments, size = 2, 0, 0, (0, 0)
+    needed = found = 0  # bytes of the scans
     exif: list[bytes] = []
     while (marker := _MARKER.search(data, at)) and (code := marker[1][0]) != _END:
         segments += 1
@@ -59,16 +62,19 @@ def _jpeg(data: bytes) -> Header:
             raise ValueError(f"it has more than {_MOST_CHUNKS:,} segments")
         if not scans and marker.start() - at > _MOST_FILL:
             raise ValueError("nothing follows for long in its header")
+        found += marker.start() - at if scans else 0
         (length,) = struct.unpack_from(">H", data, marker.end())
         at = marker.end() + max(2, length)
         segment = data[marker.end() + 2 : at]
         if code in _FRAMES:
             height, width = struct.unpack_from(">xHH", segment)
             size = (max(width, size[0]), max(height, size[1]))
+            needed = max(needed, fewest_bytes(code, segment))
         elif code == _APP1 and segment.startswith(b"Exif\0\0"):
             exif.append(segment[6:])
         scans += code == _SCAN
-    return Header(*size, orientation_of(b"".join(exif)), scans)
+    found += (marker.start() if marker else len(data)) - at
+    return Header(*size, orientation_of(b"".join(exif)), scans, max(0, needed - found))
 
 
 def _chunks(data: bytes, at: int, layout: str) -> Iterator[tuple[bytes, bytes]]:

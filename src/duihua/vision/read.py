@@ -55,8 +55,8 @@ def read_image(source: bytes | str | os.PathLike[str] | Pillow, *, bounds: Bound
 def read_bytes(data: bytes, *, bounds: Bounds = Bounds(), name: str = "") -> Image:
     """A picture from its file's bytes.
 
-    They are checked in this order: how many there are, how they begin, how many pixels the header says, and whether
-    they decode to their end. Only the first frame of an animation is decoded.
+    They are checked in this order: how many there are, how they begin, how many pixels the header says, whether a
+    JPEG's data can be so many, and whether they decode to their end. Only the first frame of an animation is decoded.
 
     Raises:
         InvalidImage: "bytes", "kind", "side", "pixels", "time" or "truncated".
@@ -66,6 +66,7 @@ def read_bytes(data: bytes, *, bounds: Bounds = Bounds(), name: str = "") -> Ima
     header = read_header(data, kind, name)
     check_size(header.width, header.height, bounds, name)
     _check_work(header, bounds, name)
+    _check_data(header, name)
     width, height = _decoded_size(data, kind, bounds, name)
     if header.orientation >= 5:  # a quarter turn
         width, height = height, width
@@ -128,6 +129,17 @@ def _check_work(header: Header, bounds: Bounds, name: str) -> None:
         raise refusal(
             "time",
             f"it would take too long to decode ({header.scans:,} scans): save it without progressive scans",
+            name,
+        )
+
+
+def _check_data(header: Header, name: str) -> None:
+    """Refuse a JPEG that cannot hold its pixels: its decoder would make up the rest, in grey."""
+    if header.missing:
+        raise refusal(
+            "truncated",
+            f"the JPEG file is damaged: {header.width} x {header.height} pixels need {header.missing:,} bytes more, "
+            "at least: send it whole",
             name,
         )
 
