@@ -16,9 +16,11 @@ from duihua.terminal.image import run_image
 from duihua.terminal.output import Output, Screen
 from duihua.terminal.session import Session
 from duihua.terminal.texts import Say
+from duihua.vision.fetch import Fetcher
 from prompt.dialogues import seeing
 from terminal.person import CTRL_C, ENTER, Sit
 from vision.pictures import encoded, flag
+from vision.web import ANYWHERE, HOST, Names, redirect, reply, site
 
 
 class _Slow:
@@ -109,6 +111,28 @@ def test_no_more_are_staged_than_a_request_may_hold(there: Path) -> None:
     desk.session.stage([Image(b"x", 1, 1)] * 16)
     assert "at most 16 may come together" in desk.types("cat.png")
     assert len(desk.session.pictures) == 16
+
+
+def test_a_picture_of_the_web_is_fetched_from_its_server_and_staged() -> None:
+    desk, names = Desk(), Names()
+    desk.session.fetcher = Fetcher(reach=ANYWHERE, resolve=names)
+    answers = {
+        "/a%20cat.png": reply(encoded(flag())),
+        "/moved/dog": redirect("/kennel/dog.jpg"),
+        "/kennel/dog.jpg": reply(encoded(flag(20, 40), "JPEG")),
+        "/gone.png": reply(b"", status="404 Not Found"),
+    }
+
+    async def stage() -> list[str]:
+        async with site(answers) as web:
+            await run_image(desk.session, f"{web.url('/a%20cat.png')} {web.url('/moved/dog')}")
+            await run_image(desk.session, web.url("/gone.png"))
+            return web.paths
+
+    assert asyncio.run(stage()) == ["/a%20cat.png", "/moved/dog", "/kennel/dog.jpg", "/gone.png"]
+    assert names.asked == [HOST] * 4
+    assert "gone.png: " in desk.stream.getvalue()
+    assert desk.types("") == "a cat.png 16x32 · 48 tokens\ndog 20x40 · 60 tokens\n"
 
 
 def test_ctrl_c_ends_a_download_and_the_conversation_goes_on(there: Path) -> None:

@@ -12,7 +12,9 @@ from duihua.image import Image
 from duihua.messages import ImageAt, Message
 from duihua.terminal.pictures import are_dropped, check_sight, named_sources, picture_line, read_picture, said_line
 from duihua.terminal.texts import Say
+from duihua.vision.fetch import Fetcher
 from vision.pictures import encoded, flag
+from vision.web import ANYWHERE, Names, reply, site
 
 EN = Say("en")
 URL = "https://example.org/a%20cat.png?size=1&kind='x'"
@@ -118,17 +120,19 @@ def test_a_picture_is_known_by_its_beginning_or_its_name(there: Path) -> None:
     assert [are_dropped(name) for name in ("unnamed", "drawing.svg", "empty", "pipe.png")] == [True, True, False, False]
 
 
-class _Web:
-    async def fetch(self, url: str) -> Image:
-        return Image(url.encode(), 1, 1)
-
-
 def test_paths_are_read_and_urls_fetched(there: Path) -> None:
-    image = asyncio.run(read_picture(str(there / "cat.png"), _Web()))
-    assert (image.name, image.width, image.height) == ("cat.png", 16, 32)
-    assert asyncio.run(read_picture(URL, _Web())).data == URL.encode()
+    fetcher = Fetcher(reach=ANYWHERE, resolve=Names())
+
+    async def read() -> tuple[Image, Image]:
+        async with site({"/cats/big%20cat.png": reply(encoded(flag(20, 40)))}) as web:
+            url = web.url("/cats/big%20cat.png?size=1")
+            return await read_picture(str(there / "cat.png"), fetcher), await read_picture(url, fetcher)
+
+    here, afar = asyncio.run(read())
+    assert (here.name, here.width, here.height) == ("cat.png", 16, 32)
+    assert (afar.name, afar.width, afar.height) == ("big cat.png", 20, 40)
     with pytest.raises(InvalidImage, match="cannot be read"):
-        asyncio.run(read_picture("none.png", _Web()))
+        asyncio.run(read_picture("none.png", fetcher))
 
 
 def test_a_url_is_fetched_within_the_usual_bounds() -> None:
