@@ -37,6 +37,7 @@ def train(
     for parameter in learning:  # a step without pictures gives the vision tower no gradient, and Muon wants all
         parameter.grad = torch.zeros_like(parameter)
     losses: list[float] = []
+    broken = torch.zeros((), device=device)
     started, spent, step = time.monotonic(), 0.0, 0
     while (progress := max(step / settings.steps, spent / settings.limit_s)) < 1:
         if step % EVERY == 0:
@@ -46,13 +47,16 @@ def train(
             group["lr"] = group["peak"] * schedule(step, progress, settings)
         loss = _learn(net, tower, batches, device)
         norm = nn.utils.clip_grad_norm_(learning, 1.0)
+        broken += _forget_unless(norm.isfinite(), learning)
         for optimizer in optimizers:
             optimizer.step()
             optimizer.zero_grad(set_to_none=False)
         if step % EVERY == 0:
             losses.append(loss.item())
         if step % (10 * EVERY) == 0 or step < 3:
-            tell(f"step {step} loss {loss.item():.4f} norm {norm.item():.2f} rows {batches.count} {spent:.0f} s")
+            shapes = " and ".join(map(str, batches.drawn))
+            figures = f"loss {loss.item():.4f} norm {norm.item():.2f} rows {batches.count}"
+            tell(f"step {step} {figures} {spent:.0f} s; steps given up {broken.item():.0f}; last drawn {shapes}")
         step += 1
     tell(f"trained {step} steps, {step * settings.tokens_per_step:,} tokens in {time.monotonic() - started:.0f} s")
     return losses
@@ -78,6 +82,15 @@ def _learn(net: Any, tower: Tower, batches: "Batches", device: str) -> Tensor:
         loss.backward()
         total += loss.detach()
     return total
+
+
+def _forget_unless(finite: Tensor, learning: Sequence[nn.Parameter]) -> Tensor:
+    """Make gradients zero that are not finite; gives 1 where it did. One such step would be the end of all weights."""
+    nothing = torch.zeros((), device=finite.device)
+    for parameter in learning:
+        if parameter.grad is not None:
+            parameter.grad = torch.where(finite, parameter.grad, nothing)
+    return (~finite).float()
 
 
 def loss_of(net: Any, tower: Tower, rows: Rows, device: str) -> Tensor:
@@ -131,6 +144,7 @@ class Batches:
     """Batches of one shape each; a shape comes as often as its share of the tokens."""
 
     def __init__(self, corpus: Sequence[Corpus], settings: TrainSettings, device: str) -> None:
+        self.drawn: list[Shape] = []  # the shapes of the last step
         self._rows: dict[Shape, Rows] = {}
         self._waiting: list[Corpus] = []
         self._tokens = settings.tokens_per_step // _DRAWS
@@ -161,6 +175,7 @@ class Batches:
         shapes: Sequence[Shape] = list(self._rows)
         shares = torch.tensor([float(self._rows[shape]["ids"].numel()) for shape in shapes])
         shape = shapes[int(torch.multinomial(shares, 1, generator=self._shapes))]
+        self.drawn = [*self.drawn[1 - _DRAWS :], shape]
         rows = self._rows[shape]
         count = max(1, self._tokens // shape[0])
         chosen = torch.randint(len(rows["ids"]), (count,), generator=self._random, device=self._device)

@@ -102,6 +102,17 @@ def test_steps_without_pictures_may_come_between_those_with_some():
     assert losses[-1] < losses[0]
 
 
+def test_a_step_whose_gradients_are_not_finite_is_given_up(capsys: pytest.CaptureFixture[str]):
+    rows = table([Encoder(tokenizer()).encode(question("circle", "red"))], WIDTH, 1, 0)
+    model = new_model(tokenizer())
+    layer = cast("Any", model).model.visual.merger
+    times = itertools.count()
+    layer.register_forward_hook(lambda _, __, out: out * float("nan") if next(times) == 2 else out)
+    train(model, [{(WIDTH, 1): rows}], TrainSettings(steps=3, tokens_per_step=8 * WIDTH, compiled=False), "cpu")
+    assert all(parameter.isfinite().all() for parameter in model.parameters())
+    assert "steps given up 1" in capsys.readouterr().out
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # the compiler asks tensors for what it then ignores
 def test_compiled_layers_learn_as_plain_ones_do():
