@@ -44,6 +44,9 @@ _OUR_FLAGS: Final = (
 )
 _NOT_THEIRS: Final = ("model", "skip_tokenizer_init")  # given first; and the other side makes the text itself
 
+# vLLM 0.26's Rust front ends when it is told this; a made-up checkpoint's file says nothing but its stop tokens.
+_NOT_RUSTS: Final = ("generation_config",)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
@@ -87,7 +90,8 @@ def vllm_command(model: Path, engine: EngineSettings, more: Sequence[str] = (), 
     from duihua.engine.vllm.options import engine_args
 
     args: dict[str, Any] = engine_args(model, engine)
-    flags = _flags({name: value for name, value in args.items() if name not in _NOT_THEIRS})
+    left_out = (*_NOT_THEIRS, *(_NOT_RUSTS if rust is not None else ()))
+    flags = _flags({name: value for name, value in args.items() if name not in left_out})
     words = [sys.executable, str(_HERE / "vllm_serve.py"), str(model), "--served-model-name", MODEL_NAME]
     environment = {"VLLM_NO_USAGE_STATS": "1", "VLLM_WORKER_MULTIPROC_METHOD": "spawn"}
     if rust is not None:

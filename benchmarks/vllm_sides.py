@@ -145,13 +145,14 @@ class BareSide:
 
         import_quietly(setup.log)
         from vllm import AsyncEngineArgs
+        from vllm.usage.usage_lib import UsageContext
         from vllm.v1.engine.async_llm import AsyncLLM
 
         args: dict[str, Any] = engine_args(Path(setup.model.model or ""), setup.engine)
         args["skip_tokenizer_init"] = False  # ours makes no use of vLLM's tokenizer; here it makes the text
         with starting(setup.log) as children:
             stack.callback(children.kill)
-            llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**args))
+            llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**args), usage_context=UsageContext.OPENAI_API_SERVER)
         stack.callback(llm.shutdown)
         return cls(llm, own_encoder(setup.model))
 
