@@ -1,8 +1,6 @@
 """The figures of demo-vision: `python -m demo.vision.evaluate DIR [--quick] [--dtype float32 bfloat16] [--greedy]`."""
 
 import argparse
-import json
-import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -13,10 +11,10 @@ from typing import Final
 
 import torch
 
-from demo.evaluate import COUNT, QUICK, failures
+from demo.evaluate import QUICK, failures, how, parsed, take
 from demo.examine import evenly, shortest
 from demo.exams.case import Case, Held, Reply
-from demo.figures import Figure, figures, table
+from demo.figures import Figure, figures
 from demo.vision.card import card
 from demo.vision.exams import OTHERS, TO_REACH, ShownStep, write_cases
 from demo.vision.questions import seen
@@ -84,38 +82,14 @@ def _pictured(held: Held) -> list[str]:
 
 def main() -> None:
     """Print the table."""
-    args = _arguments()
-    taken: dict[str, list[Figure]] = {}
-    for dtype in args.dtype:
-        started = time.monotonic()
-        held = examine(args, dtype)
-        taken[dtype] = figures_of(held)
-        print(f"{len(held)} conversations, {dtype}, {time.monotonic() - started:.0f} s", flush=True)
-        if args.failures:
-            rows = [json.dumps(row, ensure_ascii=False) for row in failures_of(held)]
-            args.failures.with_suffix(f".{dtype}.jsonl").write_text("\n".join(rows), encoding="utf-8")
-    print(table(taken))
-    if args.publish:
-        how = f"{args.count} conversations of a skill in each language, temperature 0.6, top_p 0.8, plain transformers"
-        (args.folder / "README.md").write_text(card(table(taken), how), encoding="utf-8")
-
-
-def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--count", type=int, default=COUNT, help="conversations of a skill in each language")
-    parser.add_argument("--quick", action="store_true", help="few and short conversations, for a CPU")
-    parser.add_argument("--dtype", nargs="+", choices=("float32", "bfloat16"), default=["float32"])
     parser.add_argument("--workers", type=int, default=1, help="processes that share the device")
-    parser.add_argument("--greedy", action="store_true")
-    parser.add_argument("--failures", type=Path, help="write wrong conversations here, JSON lines")
-    parser.add_argument("--publish", action="store_true", help="write the figures into the card")
-    args = parser.parse_args()
-    if args.publish and (args.quick or args.greedy):
-        parser.error(
-            "--publish needs the full figures by the checkpoint's own sampling: leave --quick and --greedy out"
-        )
-    return args
+    args = parsed(parser)
+    text = take(args, lambda dtype: examine(args, dtype), figures_of, failures_of)
+    print(text)
+    if args.publish:
+        (args.folder / "README.md").write_text(card(text, how(args)), encoding="utf-8")
 
 
 if __name__ == "__main__":
