@@ -99,9 +99,9 @@ PROBLEMS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "torchvision": (
         "torchvision does not load with torch {torch} ({why}), and transformers fails with it: "
-        "pip uninstall torchvision (duihua does not need it), or install the one made for this torch",
+        "pip uninstall torchvision (only models that see need it, on vLLM), or install the one made for this torch",
         "torchvision 无法与 torch {torch} 一起载入（{why}），transformers 也因此失败："
-        "pip uninstall torchvision（对话不需要它），或安装与此 torch 配套的版本",
+        "pip uninstall torchvision（只有能看图的模型在 vLLM 上需要它），或安装与此 torch 配套的版本",
     ),
     "broken": (
         "{package} does not load ({why}): install it again",

@@ -58,6 +58,9 @@ def broken_library(engine: str, error: BaseException) -> UnsupportedModel:
         cause = below
     why = next(iter(str(cause).splitlines()), "") or type(cause).__name__
     cure = "`duihua doctor` says what is installed and what is wrong with it"
-    if "torchvision" in why:  # built for another torch, as PyPI's is beside a CPU torch; no engine needs it
-        cure = "pip uninstall torchvision torchaudio torchcodec, which were built for another torch"
+    if "torchvision" in why:  # built for another torch, as PyPI's is beside a CPU torch
+        cure = (
+            "pip uninstall torchvision torchaudio torchcodec, which were built for another torch; models that "
+            "see need, on vLLM, the torchvision made for this one"
+        )
     return UnsupportedModel(f"the {engine} engine cannot be loaded ({why}): {cure}")

@@ -60,6 +60,17 @@ SAID: list[tuple[str, type[DuihuaError], str]] = [
         "vLLM does not run ['FooForCausalLM']: use --engine transformers",
     ),
     (
+        "ModuleNotFoundError: No module named 'torchvision'\nValueError: Model architectures "
+        "['Glm4vForConditionalGeneration'] failed to be inspected. Please check the logs for more details.",
+        UnsupportedModel,
+        "pip install the torchvision made for this torch",
+    ),
+    (
+        "ImportError: \nQwen2VLVideoProcessor requires the Torchvision library but it was not found",
+        UnsupportedModel,
+        "or use --engine transformers",
+    ),
+    (
         "ValueError: Bfloat16 is only supported on GPUs with compute capability of at least 8.0. Your Tesla T4 has 7.5.",
         ConfigError,
         "use --dtype float16",

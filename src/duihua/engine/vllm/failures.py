@@ -169,6 +169,14 @@ _CURES: Final = (
         ),
     ),
     _Cure(
+        re.compile(r"No module named 'torchvision'|requires the Torchvision library"),
+        UnsupportedModel,
+        lambda _: (
+            "vLLM runs models that see with torchvision, which is not installed: pip install the torchvision made for "
+            "this torch (for a CPU's, --index-url https://download.pytorch.org/whl/cpu), or use --engine transformers"
+        ),
+    ),
+    _Cure(
         re.compile(r"Model architectures (?P<names>\[.*?\]) (?:are not supported|failed to be inspected)"),
         UnsupportedModel,
         lambda found: f"vLLM does not run {found['names']}: use --engine transformers, or another vLLM",
