@@ -24,7 +24,8 @@ class Model:
     """A model that answers in the thread that asks."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:
-        torch.set_num_threads(arguments.threads)
+        if arguments.threads:
+            torch.set_num_threads(arguments.threads)
         self._processor: Any = AutoProcessor.from_pretrained(arguments.model, local_files_only=True)
         model: Any = AutoModelForImageTextToText.from_pretrained(
             arguments.model, dtype=getattr(torch, arguments.dtype), local_files_only=True
@@ -113,7 +114,7 @@ def main() -> None:
     parser.add_argument("model")
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--threads", type=int, default=1, help="of torch")
+    parser.add_argument("--threads", type=int, help="of torch; left out: as many as it takes")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
     arguments = parser.parse_args()

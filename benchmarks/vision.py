@@ -60,7 +60,8 @@ def on_transformers(arguments: argparse.Namespace, path: Path) -> dict[str, Comm
     engine = EngineSettings(
         dtype=arguments.transformers_dtype, context_window=arguments.context_window, max_sequences=_AT_ONCE
     )
-    shared = ("--threads", str(arguments.threads), "--device", arguments.device)
+    threads = ("--threads", str(arguments.threads)) if arguments.threads else ()
+    shared = (*threads, "--device", arguments.device)
     theirs = (sys.executable, str(Path(__file__).with_name("threads_server.py")), str(path))
     return {
         OURS: duihua_command(str(path), engine, ("--max-waiting", str(_AT_ONCE), *shared), name="transformers"),
@@ -106,7 +107,8 @@ def compare_on_transformers(arguments: argparse.Namespace, path: Path, logs: Pat
     """Ours and the server of threads; text may differ where sums are rounded otherwise."""
     with ExitStack() as stack:
         servers = started(on_transformers(arguments, path), logs, arguments.patience, stack)
-        print(f"Transformers: {arguments.transformers_dtype}, {arguments.threads} CPU threads on both sides")
+        threads = f"{arguments.threads} on both sides" if arguments.threads else "what each side takes by itself"
+        print(f"Transformers: {arguments.transformers_dtype}; CPU threads: {threads}")
         tell_cost(servers, arguments.picture)
         cases = {str(_AT_ONCE): load(arguments, _AT_ONCE)}
         return compare(servers, generator, cases, arguments.rounds)
@@ -150,7 +152,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--our-flag", action="append", default=[], metavar="WORD", help="further, for `duihua serve`")
     parser.add_argument("--their-flag", action="append", default=[], metavar="WORD", help="further, for `vllm serve`")
     parser.add_argument("--transformers-dtype", default="float32", help="of both sides on Transformers")
-    parser.add_argument("--threads", type=int, default=1, help="of torch, of both sides on Transformers")
+    parser.add_argument("--threads", type=int, default=1, help="of torch, on Transformers; 0: as each side has it")
     parser.add_argument("--device", default="cpu", help="of both sides on Transformers")
     parser.add_argument("--load-processes", type=int, default=1)
     parser.add_argument("--patience", type=float, default=600, help="seconds for a server to start, or to answer")
