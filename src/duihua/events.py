@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from duihua.messages import SampledRun
+from duihua.image import Image
+from duihua.messages import SampledRun, ToolCall
 
 __all__ = [
     "Chunk",
@@ -16,6 +17,9 @@ __all__ = [
     "ReasoningDelta",
     "TextDelta",
     "TokenLogprobs",
+    "ToolCallDelta",
+    "ToolCallReady",
+    "ToolResult",
     "TurnFinished",
     "TurnStarted",
     "Usage",
@@ -23,7 +27,9 @@ __all__ = [
 ]
 
 EngineFinish = Literal["stop", "length"]
-FinishReason = Literal["stop", "length"]
+FinishReason = Literal["stop", "length", "tool_calls", "context_full"]
+"""Why an answer ended: by itself, by a limit, with calls for the caller to run, or with calls whose results no longer
+fit the context window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +116,44 @@ class ReasoningDelta:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCallDelta:
+    """More of a call that the model is writing. The first of a call has its id and name, and arguments may be empty.
+
+    A call is one only when its `ToolCallReady` comes: without it, the answer was cut inside the call, or what came
+    were no arguments; the text deltas that follow then tell what the model wrote instead.
+    """
+
+    index: int  # of the call in its answer
+    arguments: str = ""  # more of the JSON text
+    id: str | None = None
+    name: str | None = None
+    choice: int = 0
+    token_ids: tuple[int, ...] = ()
+    logprobs: tuple[TokenLogprobs, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCallReady:
+    """A call is complete; its arguments are the JSON text of an object."""
+
+    index: int
+    call: ToolCall
+    choice: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolResult:
+    """What a call gave where the tool loop ran it; it goes back to the model."""
+
+    call: ToolCall
+    content: str
+    images: tuple[Image, ...] = ()
+    is_error: bool = False  # the content says what went wrong
+    seconds: float = 0.0
+    choice: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
     """One choice is complete; comes once per choice."""
 
@@ -119,6 +163,7 @@ class Finished:
     token_ids: tuple[int, ...] = ()  # those that no delta carried (the stop token, held-back text)
     logprobs: tuple[TokenLogprobs, ...] = ()  # of those tokens, when asked for
     sampled: tuple[SampledRun, ...] = field(default=(), repr=False)  # for the message's `sampled`
+    malformed_calls: int = 0  # what began like a call and was passed on as text
     usage: Usage
 
 
@@ -130,4 +175,4 @@ class TurnFinished:
     window: WindowReport
 
 
-Event = TurnStarted | TextDelta | ReasoningDelta | Finished | TurnFinished
+Event = TurnStarted | TextDelta | ReasoningDelta | ToolCallDelta | ToolCallReady | ToolResult | Finished | TurnFinished

@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from chat.talk import Turnstile, chat, collect, engine, ids
-from duihua.chat.conversation import Conversation
+from duihua.chat.conversation import Conversation, Reply
 from duihua.engine.scripted import ScriptedEngine
 from duihua.errors import ConversationBusy, GenerationFailed, InvalidMessages, InvalidParameter, UnsupportedFeature
-from duihua.events import TextDelta
+from duihua.events import TextDelta, ToolCallDelta, ToolCallReady
 from duihua.image import Image
-from duihua.messages import ImageAt
+from duihua.messages import ImageAt, Message, ToolCall
 from duihua.sampling import Sampling
 
 
@@ -166,3 +166,17 @@ def test_clearing_keeps_the_system_prompt() -> None:
     asyncio.run(collect(conversation.send("a")))
     conversation.clear()
     assert (conversation.context, conversation.record, conversation.system) == ((), (), "Be kind.")
+
+
+def test_a_reply_keeps_the_calls_that_were_completed() -> None:
+    call = ToolCall("call_1", "add", '{"a": 1}')
+    reply = Reply()
+    for event in (
+        TextDelta(text="Well."),
+        ToolCallDelta(index=0, id="call_1", name="add"),
+        ToolCallDelta(index=0, arguments='{"a": 1}'),
+        ToolCallReady(index=0, call=call),
+        ToolCallDelta(index=1, id="call_2", name="add", arguments='{"a"'),
+    ):
+        reply.add(event)
+    assert reply.message() == Message("assistant", "Well.", tool_calls=(call,))

@@ -5,8 +5,17 @@ from __future__ import annotations
 from typing import Self
 
 from duihua.events import Event as Event
-from duihua.events import Finished, FinishReason, ReasoningDelta, TextDelta, TurnFinished, Usage, WindowReport
-from duihua.messages import Message
+from duihua.events import (
+    Finished,
+    FinishReason,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallReady,
+    TurnFinished,
+    Usage,
+    WindowReport,
+)
+from duihua.messages import Message, ToolCall
 
 __all__ = ["Reply", "ReplyFold"]
 
@@ -16,16 +25,18 @@ class Reply(str):
 
     Attributes:
         reasoning: the model's thinking, where it has any.
-        finish_reason: "stop", or "length" where max_tokens or the context window cut it.
+        tool_calls: the calls it asks for; `message` before their results continues the history.
+        finish_reason: "stop", "length" where max_tokens or the context window cut it, or "tool_calls".
         usage: tokens of the turn.
         window: what the context window made of the history.
         message: the answer as a message, to go into a history.
     """
 
-    __slots__ = ("finish_reason", "message", "reasoning", "usage", "window")
+    __slots__ = ("finish_reason", "message", "reasoning", "tool_calls", "usage", "window")
 
     message: Message
     reasoning: str
+    tool_calls: tuple[ToolCall, ...]
     finish_reason: FinishReason
     usage: Usage
     window: WindowReport
@@ -36,6 +47,7 @@ class Reply(str):
         reply = cls(message.content)
         reply.message = message
         reply.reasoning = message.reasoning
+        reply.tool_calls = message.tool_calls
         reply.finish_reason = finished.reason
         reply.usage = turn.usage
         reply.window = turn.window
@@ -48,6 +60,7 @@ class ReplyFold:
     def __init__(self) -> None:
         self._text: dict[int, list[str]] = {}
         self._reasoning: dict[int, list[str]] = {}
+        self._calls: dict[int, list[ToolCall]] = {}
         self._finished: dict[int, Finished] = {}
         self._turn: TurnFinished | None = None
 
@@ -57,6 +70,8 @@ class ReplyFold:
             self._text.setdefault(event.choice, []).append(event.text)
         elif isinstance(event, ReasoningDelta):
             self._reasoning.setdefault(event.choice, []).append(event.text)
+        elif isinstance(event, ToolCallReady):
+            self._calls.setdefault(event.choice, []).append(event.call)
         elif isinstance(event, Finished):
             self._finished[event.choice] = event
         elif isinstance(event, TurnFinished):
@@ -71,6 +86,7 @@ class ReplyFold:
                     "assistant",
                     "".join(self._text.get(choice, ())),
                     reasoning="".join(self._reasoning.get(choice, ())),
+                    tool_calls=tuple(self._calls.get(choice, ())),
                     sampled=finished.sampled,
                 ),
                 finished,

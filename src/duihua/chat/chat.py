@@ -348,6 +348,7 @@ class Chat:
 
 def _render_options(options: TurnOptions) -> RenderOptions:
     return RenderOptions(
+        tools=options.tools,
         variables=options.variables,
         now=options.started,
         generation_prompt=options.generation_prompt,

@@ -11,9 +11,9 @@ from typing import Literal
 
 from duihua.chat.protocol import ChatService, Explanation, TurnOptions
 from duihua.errors import ConversationBusy, InvalidMessages, InvalidParameter
-from duihua.events import Event, Finished, ReasoningDelta, TextDelta, TurnFinished
+from duihua.events import Event, Finished, ReasoningDelta, TextDelta, ToolCallReady, TurnFinished
 from duihua.image import Image
-from duihua.messages import ImageAt, Message, SampledRun
+from duihua.messages import ImageAt, Message, SampledRun, ToolCall
 from duihua.prompt.window import WindowPolicy
 from duihua.sampling import Sampling
 
@@ -40,6 +40,7 @@ class Reply:
 
     text: list[str] = field(default_factory=list[str])
     reasoning: list[str] = field(default_factory=list[str])
+    calls: list[ToolCall] = field(default_factory=list[ToolCall])
     sampled: tuple[SampledRun, ...] = ()
 
     def add(self, event: Event) -> None:
@@ -48,17 +49,25 @@ class Reply:
             self.text.append(event.text)
         elif isinstance(event, ReasoningDelta) and event.choice == 0:
             self.reasoning.append(event.text)
+        elif isinstance(event, ToolCallReady) and event.choice == 0:
+            self.calls.append(event.call)
         elif isinstance(event, Finished) and event.choice == 0:
             self.sampled = event.sampled
 
     @property
     def has_begun(self) -> bool:
         """Whether anything was said."""
-        return bool(self.text or self.reasoning)
+        return bool(self.text or self.reasoning or self.calls)
 
     def message(self) -> Message:
         """The answer as a message."""
-        return Message("assistant", "".join(self.text), reasoning="".join(self.reasoning), sampled=self.sampled)
+        return Message(
+            "assistant",
+            "".join(self.text),
+            reasoning="".join(self.reasoning),
+            tool_calls=tuple(self.calls),
+            sampled=self.sampled,
+        )
 
 
 class Conversation:

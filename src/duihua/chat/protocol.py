@@ -62,6 +62,8 @@ class TurnOptions:
     adapter: str | None = None  # a loaded LoRA adapter; None: the one named as the model, if any; "": the base model
     generation_prompt: bool = True  # False: the prompt ends with the last message, and no answer is opened
     continue_final: bool = False  # the answer goes on with the last message
+    tools: tuple[Mapping[str, Any], ...] = ()  # schemas in OpenAI's form: {"type": "function", "function": {...}}
+    parallel_tool_calls: bool = True  # False: the answer ends with its first call
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ class ChatService(Protocol):
         Closing the generator cancels the turn within one decoding step.
 
         Yields:
-            `TurnStarted`, then deltas, one `Finished` per choice, and `TurnFinished`.
+            `TurnStarted`, then deltas and calls, one `Finished` per choice, and `TurnFinished`.
 
         Raises:
             RequestError: before the first event.

@@ -16,6 +16,9 @@ from duihua.events import (
     ReasoningDelta,
     TextDelta,
     TokenLogprobs,
+    ToolCallDelta,
+    ToolCallReady,
+    ToolResult,
     TurnFinished,
     TurnStarted,
     Usage,
@@ -104,6 +107,8 @@ class ChunkWriter:
                 return self._choice(event, {}, finish=event.reason)
             case TurnFinished():
                 return self._closing(event)
+            case ToolCallDelta() | ToolCallReady() | ToolResult():  # no request of this wire asks for calls
+                return b""
 
     def _opening(self, event: TurnStarted) -> bytes:
         self._report = event.window
@@ -194,6 +199,8 @@ class Whole:
                         choice.finished = event
                     else:
                         (choice.content if isinstance(event, TextDelta) else choice.reasoning).append(event.text)
+                case ToolCallDelta() | ToolCallReady() | ToolResult():  # no request of this wire asks for calls
+                    pass
 
     @property
     def report(self) -> WindowReport | None:

@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from duihua.chat.protocol import Burst
-from duihua.events import TurnFinished, TurnStarted, Usage
+from duihua.events import ToolCallReady, ToolResult, TurnFinished, TurnStarted, Usage
 
 __all__ = ["Histogram", "Metrics", "Tally"]
 
 _FIRST: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)  # seconds
 _BETWEEN: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _WHOLE: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
-_WITHOUT: Final = (TurnStarted, TurnFinished)  # events that bring no token of an answer
+_WITHOUT: Final = (TurnStarted, TurnFinished, ToolCallReady, ToolResult)  # events that bring no token of an answer
 
 
 class Histogram:

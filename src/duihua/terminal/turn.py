@@ -62,7 +62,7 @@ class Narrator:
                     elif isinstance(event, Finished):
                         timing.last = self._clock()
                         finished = event
-                    else:
+                    elif isinstance(event, TurnFinished):
                         self._finish(event, finished, timing, max_tokens)
         finally:
             self._output.end_line()
