@@ -1,1 +1,1 @@
-"""What a model wrote, told apart: thinking and answer."""
+"""What an answer's text is: thinking, words for the reader, or calls of tools."""
