@@ -30,7 +30,6 @@ MODEL_NAME = re.compile(r"(?i)(glm|qwen|llama|mistral|deepseek|gemma|baichuan|in
 TESTED_THROUGH = {
     "api/arguments.py": "api/test_model.py",
     "api/compose.py": "api/test_model.py",
-    "api/reply.py": "api/test_model.py",
     "chat/answer.py": "chat/test_chat.py",
     "chat/choices.py": "chat/test_chat.py",
     "cli/flag.py": "cli/test_flags.py",

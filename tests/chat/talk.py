@@ -14,6 +14,7 @@ from duihua.engine.protocol import Engine
 from duihua.engine.scripted import ScriptedEngine
 from duihua.errors import EngineError
 from duihua.events import Event
+from duihua.parsing.format import ToolFormat
 from duihua.prompt.encoder import PromptEncoder
 from duihua.prompt.template import ChatTemplate
 from duihua.prompt.vocabulary import Vocabulary
@@ -44,6 +45,7 @@ def chat(
     *,
     stops: Sequence[str] = ("<|im_end|>",),
     reasoning: tuple[str, str] | None = None,
+    calls: ToolFormat | None = None,
     encoder: PromptEncoder | None = None,
     tokenizer: Tokenizer | None = None,
 ) -> Chat:
@@ -65,7 +67,7 @@ def chat(
             engine=over.info,
             max_images=over.info.max_images,
         ),
-        stops=Stops(token_ids=tuple(tokenizer.get_vocab()[stop] for stop in stops), reasoning=reasoning),
+        stops=Stops(token_ids=tuple(tokenizer.get_vocab()[stop] for stop in stops), reasoning=reasoning, calls=calls),
         read_adapter=read_adapter,
     )
 

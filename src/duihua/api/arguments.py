@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from duihua.chat.protocol import TurnOptions
 from duihua.errors import InvalidParameter
@@ -38,11 +38,14 @@ def whole_answer(sampling: Sampling) -> Sampling:
     return one_answer(sampling)
 
 
-def turn_options(window: object, adapter: object = None) -> TurnOptions:
-    """How a turn is prepared; raises InvalidParameter for what is no window policy or no adapter's name."""
+def turn_options(window: object, adapter: object = None, tools: object = ()) -> TurnOptions:
+    """How a turn is prepared; raises InvalidParameter for what is no window policy, adapter's name or list of tools."""
     if not isinstance(window, WindowPolicy):
         raise InvalidParameter("window", window, "give a duihua.WindowPolicy, such as WindowPolicy(overflow='error')")
-    return TurnOptions(window=window, adapter=adapter_name(adapter))
+    if not isinstance(tools, Sequence) or isinstance(tools, str):
+        raise InvalidParameter("tools", tools, "give a list of schemas in OpenAI's form")
+    schemas = tuple(cast("Sequence[Mapping[str, Any]]", tools))
+    return TurnOptions(window=window, adapter=adapter_name(adapter), tools=schemas)
 
 
 def adapter_name(name: object) -> str | None:

@@ -20,6 +20,7 @@ from duihua.engine.protocol import Engine
 from duihua.engine.settings import EngineSettings
 from duihua.engine.supervised import SupervisedEngine
 from duihua.errors import ConfigError, ModelNotFound
+from duihua.parsing.catalogue import format_of
 from duihua.prompt.encoder import PromptEncoder
 from duihua.prompt.images import read_image_placer
 from duihua.prompt.template import ChatTemplate
@@ -210,6 +211,7 @@ def _stops(checkpoint: Checkpoint, vocabulary: Vocabulary) -> Stops:
     return Stops(
         token_ids=tuple(dict.fromkeys(token_id for token_id in ids if token_id is not None)),
         reasoning=checkpoint.family.reasoning,
+        calls=format_of(checkpoint.chat_template, checkpoint.family.tool_format),
     )
 
 

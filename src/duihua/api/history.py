@@ -38,11 +38,16 @@ def read_history(
     return messages
 
 
-def extended(history: History | None, before: Sequence[Message], user: Message, answer: Message) -> list[Any]:
-    """The history with one more exchange, in the form it came in: pairs stay pairs, unless there are pictures."""
-    if history and not user.images and all(_is_pair(item) for item in history):
-        return [*history, (user.content, answer.content)]
-    return [*before, user, answer]
+def extended(history: History | None, before: Sequence[Message], user: Sequence[Message], answer: Message) -> list[Any]:
+    """The history with what was said and answered now, in the form it came in: pairs stay pairs where they can.
+
+    Args:
+        user: the user's message, or none.
+    """
+    fits = len(user) == 1 and not user[0].images and not answer.tool_calls
+    if history and fits and all(_is_pair(item) for item in history):
+        return [*history, (user[0].content, answer.content)]
+    return [*before, *user, answer]
 
 
 def _messages(item: object, index: int, read_image: ReadImage | None) -> list[Message]:

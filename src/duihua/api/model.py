@@ -31,8 +31,10 @@ from duihua.sampling import Sampling
 
 __all__ = ["Model", "ModelConversation", "load"]
 
-_Asked = tuple[History | None, list[Message], Message]
-"""A history as it was given, its messages, and the user's."""
+Tools = Sequence[Mapping[str, Any]]
+"""Schemas of functions that the model may call, in OpenAI's form."""
+_Asked = tuple[History | None, list[Message], list[Message]]
+"""A history as it was given, its messages, and the user's, if there is one."""
 
 
 class _LoadOptions(TypedDict, total=False):
@@ -99,12 +101,13 @@ class Model:
 
     def chat(
         self,
-        text: Said,
+        text: Said | None,
         *,
         history: History | None = None,
         system: str | None = None,
         window: WindowPolicy = WindowPolicy(),
         adapter: str | None = None,
+        tools: Tools = (),
         **sampling: Any,
     ) -> tuple[Reply, list[Any]]:
         """One turn: the reply, and the history with it added.
@@ -112,63 +115,69 @@ class Model:
         Args:
             text: words, or words and pictures in their order: `["这是什么？", Path("cat.png")]`. A picture is a
                 `duihua.Image`, a file's bytes, a path, a Pillow image, or a content part in OpenAI's form, whose url
-                may be a data URL, a path, or an address on the web.
+                may be a data URL, a path, or an address on the web. None where the history ends with results of
+                calls: they are answered.
             history: messages, mappings in OpenAI's form, or (user, assistant) pairs; it is not changed.
             system: replaces a leading system message.
+            tools: what the model may call. It calls in `Reply.tool_calls`, and whoever asked runs them: the history
+                goes on with a message of role "tool" for each, `tool_call_id` and what it gave.
 
         Raises:
             RequestError, EngineError: see `ChatService.stream`.
         """
         asked = self._asked(text, _listed(history), system)
-        return self._loop.run(self._turn(asked, turn_options(window, adapter), sampling))
+        return self._loop.run(self._turn(asked, turn_options(window, adapter, tools), sampling))
 
     async def achat(
         self,
-        text: Said,
+        text: Said | None,
         *,
         history: History | None = None,
         system: str | None = None,
         window: WindowPolicy = WindowPolicy(),
         adapter: str | None = None,
+        tools: Tools = (),
         **sampling: Any,
     ) -> tuple[Reply, list[Any]]:
         """The async twin of `chat`; cancelling it stops the generation."""
         asked = await self._asked_apart(text, _listed(history), system)
-        return await self._loop.hand_over(self._turn(asked, turn_options(window, adapter), sampling))
+        return await self._loop.hand_over(self._turn(asked, turn_options(window, adapter, tools), sampling))
 
     def stream(
         self,
-        text: Said,
+        text: Said | None,
         *,
         history: History | None = None,
         system: str | None = None,
         window: WindowPolicy = WindowPolicy(),
         adapter: str | None = None,
+        tools: Tools = (),
         **sampling: Any,
     ) -> Iterator[Event]:
         """The events of one turn as they come; closing the iterator stops the generation."""
         self._loop.check_open()
         _, before, user = self._asked(text, _listed(history), system)
-        options = turn_options(window, adapter)
-        return self._loop.iterate(self._chat.stream([*before, user], sampling_of(sampling), options))
+        options = turn_options(window, adapter, tools)
+        return self._loop.iterate(self._chat.stream([*before, *user], sampling_of(sampling), options))
 
     def astream(
         self,
-        text: Said,
+        text: Said | None,
         *,
         history: History | None = None,
         system: str | None = None,
         window: WindowPolicy = WindowPolicy(),
         adapter: str | None = None,
+        tools: Tools = (),
         **sampling: Any,
     ) -> AsyncGenerator[Event]:
         """The async twin of `stream`."""
         self._loop.check_open()
-        given, asked, options = _listed(history), sampling_of(sampling), turn_options(window, adapter)
+        given, asked, options = _listed(history), sampling_of(sampling), turn_options(window, adapter, tools)
         if may_hold_pictures(text, given):
             return self._astream(text, given, system, asked, options)
         _, before, user = self._asked(text, given, system)
-        return self._loop.aiterate(self._chat.stream([*before, user], asked, options))
+        return self._loop.aiterate(self._chat.stream([*before, *user], asked, options))
 
     def complete(self, text: str, *, adapter: str | None = None, **sampling: Any) -> Reply:
         """Continue raw text, in which control literals are control tokens; no template is used."""
@@ -243,11 +252,12 @@ class Model:
         messages: Sequence[Message | Mapping[str, Any]],
         *,
         window: WindowPolicy = WindowPolicy(),
+        tools: Tools = (),
         **sampling: Any,
     ) -> Explanation:
         """What the model would see of these messages: who owns which tokens, and what would be dropped."""
         self._loop.check_open()
-        asked, options = sampling_of(sampling), turn_options(window)
+        asked, options = sampling_of(sampling), turn_options(window, None, tools)
         parsed = parse_messages(messages, read_image=self._read_image)
         return self._loop.call(lambda: self._chat.explain(parsed, asked, options))
 
@@ -270,7 +280,8 @@ class Model:
     def _asked(self, text: object, history: History | None, system: str | None) -> _Asked:
         """Check what was given, and read its pictures, here."""
         before = read_history(history, system=system, read_image=self._read_image)
-        return history, before, user_message(text, self._read_image)
+        goes_on = text is None and bool(before) and before[-1].role == "tool"
+        return history, before, [] if goes_on else [user_message(text, self._read_image)]
 
     async def _asked_apart(self, text: object, history: History | None, system: str | None) -> _Asked:
         """The same where pictures are read in a thread: that takes too long for the caller's event loop."""
@@ -282,7 +293,7 @@ class Model:
         self, text: object, history: History | None, system: str | None, sampling: Sampling, options: TurnOptions
     ) -> AsyncGenerator[Event]:
         _, before, user = await self._asked_apart(text, history, system)
-        stream = self._loop.aiterate(self._chat.stream([*before, user], sampling, options))
+        stream = self._loop.aiterate(self._chat.stream([*before, *user], sampling, options))
         async with aclosing(stream) as events:
             async for event in events:
                 yield event
@@ -292,7 +303,7 @@ class Model:
     ) -> Coroutine[Any, Any, tuple[Reply, list[Any]]]:
         """Check the rest of what was given, here; the turn itself runs in the loop."""
         given, before, user = asked
-        events = self._chat.stream([*before, user], whole_answer(sampling_of(sampling)), options)
+        events = self._chat.stream([*before, *user], whole_answer(sampling_of(sampling)), options)
 
         async def turn() -> tuple[Reply, list[Any]]:
             reply = await self._whole(events)

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass, field
 
 from duihua.chat.sampled import Sampled
-from duihua.events import Chunk, Event, Finished, FinishReason, ReasoningDelta, TextDelta, TokenLogprobs, Usage
-from duihua.parsing.reasoning import ReasoningRouter
+from duihua.events import (
+    Chunk,
+    Event,
+    Finished,
+    FinishReason,
+    ReasoningDelta,
+    TextDelta,
+    TokenLogprobs,
+    ToolCallDelta,
+    ToolCallReady,
+    Usage,
+)
+from duihua.messages import ToolCall
+from duihua.parsing.parts import CallArguments, CallBegun, CallEnded, Content, Part
+from duihua.parsing.router import CallRouter, StreamRouter
 from duihua.prompt.detokenizer import Detokenizer, Piece
 from duihua.prompt.opening import Opening
 from duihua.prompt.stops import StopStrings
@@ -31,15 +45,22 @@ class _Pending:
 
 
 class Answer:
-    """Reads one choice: detokenises, looks for stop strings, tells thinking from answer, counts.
+    """Reads one choice: detokenises, looks for stop strings, tells thinking, answer and calls apart, counts.
 
     Args:
         opening: how the prompt ended.
         stop_ids: the tokens that end this answer; the one that does never shows.
+        calls: finds calls, where the turn has tools.
     """
 
     def __init__(
-        self, choice: int, sampling: Sampling, vocabulary: Vocabulary, opening: Opening, stop_ids: frozenset[int]
+        self,
+        choice: int,
+        sampling: Sampling,
+        vocabulary: Vocabulary,
+        opening: Opening,
+        stop_ids: frozenset[int],
+        calls: CallRouter | None = None,
     ) -> None:
         self.choice = choice
         self.is_finished = False
@@ -61,7 +82,13 @@ class Answer:
         self._stops = StopStrings(self._stop_strings, include=bool(sampling.include_stop_str_in_output))
         self._min_tokens = sampling.min_tokens or 0
         self._wants_logprobs = sampling.logprobs is not None
-        self._router = ReasoningRouter(opening.reasoning_open, opening.reasoning_close, opened=opening.is_reasoning)
+        self._router = StreamRouter(
+            opening.reasoning_open, opening.reasoning_close, opened=opening.is_reasoning, calls=calls
+        )
+        self._calls = calls
+        self._call_id = ""
+        self._has_calls = False
+        self._has_ended = False
         self._pending = _Pending()
         self._sampled = Sampled(opening, vocabulary, is_read=bool(sampling.skip_special_tokens))
 
@@ -75,10 +102,11 @@ class Answer:
             if chunk.logprobs is not None:
                 self.logprob_sum += chunk.logprobs[index].logprob
             stopped_by = self._take(token_id, chunk.logprobs[index] if chunk.logprobs else None, events)
-            if stopped_by is not None:
+            if stopped_by is not None or (self._calls is not None and self._router.is_over):
+                self._end(events, is_whole=not isinstance(stopped_by, str))
                 return [*events, self._finish("stop", stopped_by)]
         if chunk.finish_reason is not None:
-            self._flush(events)
+            self._flush(events, is_whole=chunk.finish_reason == "stop")
             hit = self._stops.hit
             events.append(self._finish("stop" if hit else chunk.finish_reason, hit))
         return events
@@ -89,7 +117,7 @@ class Answer:
         if logprobs is not None and self._wants_logprobs:
             self._pending.logprobs.append(logprobs)
         if token_id in self._stop_ids and self.completion_tokens > self._min_tokens:
-            self._flush(events)
+            self._flush(events, is_whole=True)
             return self._stops.hit or token_id
         if self._router.channel == "reasoning":
             self.reasoning_tokens += 1
@@ -134,10 +162,33 @@ class Answer:
         self._emit(text, None, events)
 
     def _emit(self, text: str, control: int | None, events: list[Event]) -> None:
-        routed = self._router.push(text, control)
-        if routed is None or not routed.text:
-            return
-        events.append(self._delta(routed.text, is_thinking=routed.channel == "reasoning"))
+        events.extend(map(self._event, self._router.push(text, control)))
+
+    def _event(self, part: Part) -> Event:
+        if isinstance(part, Content):
+            return self._delta(part.text)
+        if isinstance(part, CallEnded):
+            self._has_calls = True
+            call = ToolCall(self._call_id, part.name, part.arguments)
+            return ToolCallReady(index=part.number, call=call, choice=self.choice)
+        if isinstance(part, CallBegun | CallArguments):
+            return self._call_delta(part)
+        return self._delta(part.text, is_thinking=True)
+
+    def _call_delta(self, part: CallBegun | CallArguments) -> ToolCallDelta:
+        is_new = isinstance(part, CallBegun)
+        if is_new:
+            self._call_id = f"call_{secrets.token_hex(12)}"
+        token_ids, logprobs = self._pending.take()
+        return ToolCallDelta(
+            index=part.number,
+            arguments="" if is_new else part.text,
+            id=self._call_id if is_new else None,
+            name=part.name if is_new else None,
+            choice=self.choice,
+            token_ids=token_ids,
+            logprobs=logprobs,
+        )
 
     def _delta(self, text: str, *, is_thinking: bool = False) -> TextDelta | ReasoningDelta:
         token_ids, logprobs = self._pending.take()
@@ -156,23 +207,31 @@ class Answer:
             self._owed = ""
         return text
 
-    def _flush(self, events: list[Event]) -> None:
+    def _flush(self, events: list[Event], *, is_whole: bool) -> None:
         for piece in self._detokenizer.flush():
             self._sampled.add_held(piece.text)
             self._route(piece, events)
         if self._stops.hit is None:
             self._emit(self._stops.flush(), None, events)
+        self._end(events, is_whole=is_whole and self._stops.hit is None)
+
+    def _end(self, events: list[Event], *, is_whole: bool) -> None:
+        """Nothing follows: what was held as a call, or as the beginning of one, is told."""
+        if not self._has_ended:
+            self._has_ended = True
+            events.extend(map(self._event, self._router.end(is_whole=is_whole)))
 
     def _finish(self, reason: FinishReason, stopped_by: str | int | None) -> Finished:
         self.is_finished = True
         token_ids, logprobs = self._pending.take()
         return Finished(
-            reason=reason,
+            reason="tool_calls" if self._has_calls and reason == "stop" else reason,
             choice=self.choice,
             stopped_by=stopped_by,
             token_ids=token_ids,
             logprobs=logprobs,
             sampled=() if isinstance(stopped_by, str) else self._sampled.runs(),
+            malformed_calls=self._router.malformed,
             usage=Usage(
                 prompt_tokens=self._opening.prompt_tokens,
                 completion_tokens=self.completion_tokens,

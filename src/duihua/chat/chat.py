@@ -8,6 +8,7 @@ import secrets
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -16,12 +17,14 @@ from duihua.chat.answer import Answer
 from duihua.chat.choices import best, in_turn
 from duihua.chat.prompts import Prompts
 from duihua.chat.protocol import Burst, Explanation, ModelInfo, Part, TurnOptions
+from duihua.chat.schemas import call_router, check_tools
 from duihua.checkpoint.adapters import Adapter
 from duihua.engine.protocol import Engine
-from duihua.errors import ContextOverflow, InvalidMessages, InvalidParameter
+from duihua.errors import ContextOverflow, InvalidMessages, InvalidParameter, UnsupportedFeature
 from duihua.events import Event, TurnFinished, TurnStarted, Usage, WindowReport
 from duihua.image import Image
 from duihua.messages import Message, check_order
+from duihua.parsing.format import ToolFormat
 from duihua.prompt.encoder import PromptEncoder
 from duihua.prompt.images import no_images
 from duihua.prompt.layout import RenderOptions
@@ -43,6 +46,7 @@ class Stops:
 
     token_ids: tuple[int, ...]  # the model's own stop tokens
     reasoning: tuple[str, str] | None = None  # tags around thinking
+    calls: ToolFormat | None = None  # how it writes calls of tools
 
 
 class Chat:
@@ -100,7 +104,7 @@ class Chat:
         """See `ChatService.bursts`."""
         asked = sampling.max_tokens
         sampling = self._settled(sampling)
-        self._check(messages)
+        self._check(messages, options)
         fitted = await self._prompts.fit(
             messages, options.window, max_tokens=sampling.max_tokens, options=_render_options(options)
         )
@@ -117,6 +121,8 @@ class Chat:
     ) -> AsyncGenerator[Event]:
         """See `ChatService.complete`."""
         sampling = self._settled(sampling)
+        if options.tools:
+            raise UnsupportedFeature("tools", "raw text is continued without a template, which would tell of them")
         if not text:
             raise InvalidMessages("there is no text to continue: give some")
         Message("user", text)  # refuses what is no text
@@ -148,7 +154,7 @@ class Chat:
     ) -> Explanation:
         """See `ChatService.explain`."""
         sampling = self._settled(sampling)
-        self._check(messages)
+        self._check(messages, options)
         fitted = self._window.fit(
             messages,
             options.window,
@@ -171,7 +177,7 @@ class Chat:
 
     async def encode(self, messages: Sequence[Message], options: TurnOptions = TurnOptions()) -> tuple[int, ...]:
         """See `ChatService.encode`."""
-        self._check(messages)
+        self._check(messages, options)
         return (await self._prompts.encode(messages, _render_options(options))).read_ids
 
     def count(self, messages: Sequence[Message], options: TurnOptions = TurnOptions()) -> int:
@@ -182,7 +188,7 @@ class Chat:
         Raises:
             InvalidMessages, InvalidImage, UnsupportedFeature: see `PromptEncoder.encode`.
         """
-        self._check(messages)
+        self._check(messages, options)
         return self._encoder.encode(messages, _render_options(options)).length
 
     async def tokenize(self, text: str) -> tuple[int, ...]:
@@ -235,8 +241,10 @@ class Chat:
         await self._engine.aclose()
         await self._prompts.aclose()
 
-    def _check(self, messages: Sequence[Message]) -> None:
+    def _check(self, messages: Sequence[Message], options: TurnOptions) -> None:
         check_order(messages)
+        if options.tools:
+            check_tools(options.tools, self._stops.calls, self._encoder)
         if not self.info.max_images and any(message.images for message in messages):
             raise no_images()
 
@@ -273,8 +281,9 @@ class Chat:
         if (sampling.min_tokens or 0) > room:
             raise InvalidParameter("min_tokens", sampling.min_tokens, f"there is room for {room} tokens")
         decodings = [self._decoding(sampling, room, choice, ranked=count > wanted) for choice in range(count)]
+        calls = partial(call_router, self._stops.calls, options, self._vocabulary, is_begun=bool(opening.begun))
         answers = [
-            Answer(choice, sampling, self._vocabulary, opening, frozenset(decoding.stop_token_ids))
+            Answer(choice, sampling, self._vocabulary, opening, frozenset(decoding.stop_token_ids), calls())
             for choice, decoding in enumerate(decodings)
         ]
         streams = [

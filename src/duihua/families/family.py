@@ -42,6 +42,7 @@ class Family:
     stop_literals: tuple[str, ...]  # control tokens that always end an answer and never show
     template_marks: tuple[str, ...] = ()  # a template of this family has at least one of them
     reasoning: tuple[str, str] | None = None  # tags around thinking
+    tool_format: str | None = None  # of calls, where its template has no marks of one; see `duihua.parsing.catalogue`
     image_form: ImageForm | None = None  # None: it sees no pictures
     chat_template: str | None = None  # of our own writing, for checkpoints that ship none
     chat_names: tuple[str, ...] = ()  # marks, in a checkpoint's name, of a chat model without a template

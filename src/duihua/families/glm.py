@@ -93,6 +93,7 @@ GLM4: Final = Family(
     model_types=("chatglm", "glm", "glm4"),
     stop_literals=_STOPS,
     template_marks=_MARKS,
+    tool_format="glm4",
     chat_template=_chat_template("message['content']"),
     chat_names=("chat",),
     ranks=_RANKS,

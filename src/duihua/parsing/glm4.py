@@ -140,7 +140,7 @@ class _Reader:
 
 GLM4: Final = ToolFormat(
     name="glm4",
-    marks=((_OBSERVATION, "tools"),),
+    marks=((_OBSERVATION, "tools"), ("可用工具",)),
     tags=(_ASSISTANT, _OBSERVATION),
     reader=_Reader,
     before_name=(),

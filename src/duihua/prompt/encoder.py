@@ -33,6 +33,10 @@ from duihua.prompt.template import ChatTemplate
 __all__ = ["PromptEncoder"]
 
 _HARMLESS: Final = 10_000  # messages known to hold no private-use character
+_PROBE: Final = {
+    "type": "function",
+    "function": {"name": "b", "description": "c", "parameters": {"type": "object", "properties": {}}},
+}
 
 
 class PromptEncoder:
@@ -126,6 +130,16 @@ class PromptEncoder:
             return ""
         heading = answered[len(asked) :].partition("b")[0]
         return heading if not heading.strip() else ""
+
+    @cached_property
+    def knows_tools(self) -> bool:
+        """Whether the template tells the model of tools."""
+        question = [Message("user", "a")]
+        try:
+            told = self.measure(question, RenderOptions(tools=(_PROBE,))).guarded_text
+            return told != self.measure(question).guarded_text
+        except (InvalidMessages, UnsupportedFeature):
+            return False
 
     def encode(
         self, messages: Sequence[Message], options: RenderOptions = RenderOptions(), *, most: int | None = None
