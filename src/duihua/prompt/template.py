@@ -14,6 +14,7 @@ from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from duihua.errors import InvalidMessages, ModelLoadFailed
+from duihua.prompt.dialect import Dialect
 
 __all__ = ["ChatTemplate", "TemplateMessage"]
 
@@ -62,6 +63,7 @@ class ChatTemplate:
                 f"the checkpoint's chat template does not compile: {error}; mend it or give another one"
             ) from error
         self.source = source
+        self._dialect = Dialect(source)
         self.is_dated = "strftime_now" in source
         self._special_tokens = dict(special_tokens or {})
 
@@ -92,7 +94,7 @@ class ChatTemplate:
                 **self._special_tokens
                 | dict(options or {})
                 | {
-                    "messages": messages,
+                    "messages": self._dialect.messages(messages, tools),
                     "tools": list(tools) or None,
                     "documents": None,
                     "add_generation_prompt": generation_prompt,
