@@ -14,10 +14,12 @@ from duihua.chat.protocol import TurnOptions
 from duihua.engine.scripted import ScriptedEngine
 from duihua.errors import InvalidMessages, InvalidParameter, RequestError, UnsupportedFeature
 from duihua.events import Event, Finished, TextDelta, ToolCallDelta, ToolCallReady
+from duihua.families.qwen import QWEN
 from duihua.messages import Message
 from duihua.parsing.format import ToolFormat
 from duihua.parsing.glm4 import GLM4
 from duihua.parsing.hermes import HERMES
+from duihua.parsing.react import REACT
 from duihua.sampling import Sampling
 from prompt import traits
 
@@ -139,6 +141,31 @@ def test_glm_calls_end_at_the_observation() -> None:
     assert calls_of(events) == [(0, "add", '{"a": 1}'), (1, "add", '{"a": 2}')]
     assert text_of(events) == ""
     assert finished(events).stopped_by == ids("<|observation|>")[0]
+
+
+def test_the_first_qwen_stops_where_it_would_make_up_a_result() -> None:
+    over = engine(
+        'Thought: hello\nAction: add\nAction Input: {"a": 1}\nObservation: 99', "Thought: nice\nFinal Answer: 2"
+    )
+    service = chat(over, QWEN.chat_template, calls=REACT)
+    options = TurnOptions(tools=(ADD,))
+
+    async def talk() -> tuple[Message, Message]:
+        first, second = Reply(), Reply()
+        for event in await collect(service.stream(ASK, options=options)):
+            first.add(event)
+        called = first.message()
+        result = Message("tool", "2", tool_call_id=called.tool_calls[0].id)
+        for event in await collect(service.stream([*ASK, called, result], options=options)):
+            second.add(event)
+        return called, second.message()
+
+    called, answered = asyncio.run(talk())
+    assert (called.content, called.reasoning) == ("", "hello")
+    assert [call.arguments for call in called.tool_calls] == ['{"a": 1}']
+    assert (answered.content, answered.reasoning) == ("2", "nice")
+    prompt = traits.tokenizer().decode(over.requests[1].token_ids, skip_special_tokens=False)
+    assert prompt.endswith('Thought: hello\nAction: add\nAction Input: {"a": 1}\nObservation: 2\n')
 
 
 def test_several_answers_have_calls_of_their_own() -> None:

@@ -43,6 +43,14 @@ def test_the_prompt_is_the_published_one(family: Family, messages: list[dict[str
     assert rendered(family, messages) == prompt
 
 
+def test_glm4_is_told_of_tools_before_the_messages_and_glm4v_is_not() -> None:
+    tools = [{"type": "function", "function": {"name": "weather", "parameters": {}}}]
+    told = ChatTemplate(GLM4.chat_template or "").render([SYSTEM, USER], tools=tools)
+    assert told.startswith('[gMASK]<sop><|system|>\n# 可用工具\n\n## weather\n\n{\n    "name": "weather",')
+    assert told.endswith("<|system|>\n你是小林。<|user|>\n1 < 2?<|assistant|>")
+    assert ChatTemplate(GLM4V.chat_template or "").render([USER], tools=tools) == rendered(GLM4V, [USER])
+
+
 def test_an_empty_answer_is_left_out_by_glm4_and_kept_by_glm4v() -> None:
     assert rendered(GLM4, [USER, SILENT, USER]) == "[gMASK]<sop><|user|>\n1 < 2?<|user|>\n1 < 2?<|assistant|>"
     assert rendered(GLM4V, [USER, SILENT, USER]) == (

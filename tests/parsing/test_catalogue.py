@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jinja2 import Environment
 
+from duihua.families import FAMILIES
 from duihua.parsing.catalogue import FORMATS, format_of
 from duihua.parsing.format import ToolFormat
 from parsing.reading import pieces_of, read, tool
@@ -49,6 +50,15 @@ VALUES = st.recursive(
     max_leaves=4,
 )
 KEYS = st.sampled_from(["key", "名", "a_b", "x-1"])
+
+
+def test_every_format_that_a_family_names_is_there() -> None:
+    named = {family.name: family.tool_format for family in FAMILIES if family.tool_format}
+    assert named == {"glm4": "glm4", "qwen": "react"}
+    for family in FAMILIES:
+        assert family.tool_format is None or format_of(None, family.tool_format) is not None
+        written = family.chat_template and format_of(family.chat_template)
+        assert not written or written.name == family.tool_format
 
 
 @st.composite

@@ -63,7 +63,16 @@ _PARTS: Final = (
 )
 
 
-def _chat_template(shown: str, written: str = _WORDS) -> str:
+_TOOLS: Final = (
+    "{%- if tools -%}{{ '<|system|>\\n# 可用工具' }}"
+    "{%- for tool in tools -%}"
+    "{{ '\\n\\n## ' + tool['function']['name'] + '\\n\\n' + (tool['function'] | tojson(indent=4)) }}"
+    "{{ '\\n要调用这个函数时，请用 JSON 写出它的参数。' }}"
+    "{%- endfor -%}{%- endif -%}"
+)
+
+
+def _chat_template(shown: str, written: str = _WORDS, *, tools: str = "") -> str:
     """The turns of GLM-4: no end mark, for the next role's token ends a turn.
 
     A call is an assistant's turn named after its function, its result an observation.
@@ -71,10 +80,10 @@ def _chat_template(shown: str, written: str = _WORDS) -> str:
     Args:
         shown: the Jinja condition under which a message's content is written.
         written: what is written then.
+        tools: what tells of tools, before the messages.
     """
     return (
-        "[gMASK]<sop>"
-        "{%- for message in messages -%}"
+        "[gMASK]<sop>" + tools + "{%- for message in messages -%}"
         "{%- set role = 'observation' if message['role'] == 'tool' else message['role'] -%}"
         "{%- if " + shown + " -%}" + written + "{%- endif -%}"
         "{%- for call in message['tool_calls'] or [] -%}"
@@ -94,7 +103,7 @@ GLM4: Final = Family(
     stop_literals=_STOPS,
     template_marks=_MARKS,
     tool_format="glm4",
-    chat_template=_chat_template("message['content']"),
+    chat_template=_chat_template("message['content']", tools=_TOOLS),
     chat_names=("chat",),
     ranks=_RANKS,
     source="https://huggingface.co/zai-org/glm-4-9b-chat, https://huggingface.co/zai-org/GLM-4-9B-0414",
