@@ -135,17 +135,23 @@ SHREDS = st.sampled_from(
 
 
 @pytest.mark.parametrize("format_", FORMATS, ids=lambda format_: format_.name)
-@given(shreds=st.lists(SHREDS, max_size=14), hold=st.booleans(), whole=st.booleans(), single=st.booleans())
+@given(
+    shreds=st.lists(SHREDS, max_size=14),
+    hold=st.booleans(),
+    whole=st.booleans(),
+    single=st.booleans(),
+    thinking=st.booleans(),
+)
 def test_whatever_a_model_writes_is_read_the_same_however_it_is_cut(
-    format_: ToolFormat, shreds: list[str], hold: bool, whole: bool, single: bool
+    format_: ToolFormat, shreds: list[str], hold: bool, whole: bool, single: bool, thinking: bool
 ) -> None:
     tokens = (
         [tag for tag in (*format_.tags, "<think>", "</think>") if "=" not in tag and ":" not in tag] if hold else []
     )
     pieces = pieces_of("".join(shreds), tokens)
-    shown = read(format_, pieces, tokens=tokens, is_whole=whole, is_single=single)
+    shown = read(format_, pieces, tokens=tokens, is_whole=whole, is_single=single, thinking=thinking)
     letters = [(part, control) for text, control in pieces for part in (text if control is None else [text])]
-    assert read(format_, letters, tokens=tokens, is_whole=whole, is_single=single) == shown
+    assert read(format_, letters, tokens=tokens, is_whole=whole, is_single=single, thinking=thinking) == shown
     for name, arguments in ((part[1], part[2]) for part in shown if part[0] == "call"):
         assert name
         assert isinstance(json.loads(arguments), dict)

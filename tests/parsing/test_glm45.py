@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from duihua.parsing.glm45 import GLM45
-from parsing.reading import Answer, call, check, check_single, read, say
+from parsing.reading import Answer, call, check, check_single, every_cut, pieces_of, read, say
 
 TOKENS = (
     "<tool_call>", "</tool_call>", "<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>", "<think>", "</think>",
@@ -76,6 +76,8 @@ ANSWERS = [
         "<tool_call>get_time\n",
         [("begin", "get_time"), say("<tool_call>get_time\n")],
     ),
+    Answer("a value without a name", "<tool_call><arg_value>x", [say("<tool_call><arg_value>x")]),
+    Answer("a name of two words", "<tool_call>get the time</tool_call>", [say("<tool_call>get the time</tool_call>")]),
     Answer("no name", "<tool_call></tool_call>", [say("<tool_call></tool_call>")]),
     Answer(
         "half a value",
@@ -99,3 +101,10 @@ def test_a_tag_that_is_a_token_opens_nothing_in_letters() -> None:
     for answer in ANSWERS:
         text = answer.text.replace("<think>", "").replace("</think>", "")
         assert read(GLM45, [(text, None)], tokens=TOKENS) == [say(text)]
+
+
+def test_a_call_inside_thinking_ends_it_and_a_mention_does_not() -> None:
+    text = "I use <tool_call> for\nthis:<tool_call>get_time\n</tool_call>"
+    found = [("think", "I use <tool_call> for\nthis:"), *call("get_time", "{}")]
+    for cut in every_cut(pieces_of(text, TOKENS)):
+        assert read(GLM45, cut, tokens=TOKENS, thinking=True) == found

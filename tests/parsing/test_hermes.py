@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from duihua.parsing.hermes import HERMES
-from parsing.reading import Answer, call, check, check_single, pieces_of, read, say
+from parsing.reading import Answer, call, check, check_single, every_cut, pieces_of, read, say
 
 TOKENS = ("<tool_call>", "</tool_call>", "<think>", "</think>")
 
@@ -108,7 +108,22 @@ def test_a_tag_that_is_no_token_is_found_in_letters() -> None:
             check(HERMES, (), answer)
 
 
-def test_calls_inside_thinking_are_thinking() -> None:
-    text = '<tool_call>\n{"name": "get_time", "arguments": {}}\n</tool_call>'
-    found = read(HERMES, pieces_of(text, TOKENS), tokens=TOKENS, thinking=True)
-    assert found == [("think", text)]
+def test_a_call_inside_thinking_ends_it() -> None:
+    text = 'hm\n<tool_call>\n{"name": "get_time", "arguments": {}}\n</tool_call>'
+    for cut in every_cut(pieces_of(text, TOKENS)):
+        assert read(HERMES, cut, tokens=TOKENS, thinking=True) == [("think", "hm"), *call("get_time", "{}")]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("use <tool_call>\n\nor not</think>\n\nNo.", [("think", "use <tool_call>\n\nor not"), say("No.")]),
+        ("use <tool_call>\n</think>No.", [("think", "use <tool_call>"), say("No.")]),
+        ('use <tool_call>{"na', [("think", 'use <tool_call>{"na')]),
+        ("<tool_call></tool_call></think>No.", [("think", "<tool_call></tool_call>"), say("No.")]),
+    ],
+)
+def test_a_tag_that_thinking_only_mentions_is_thinking(text: str, found: list[tuple[str, ...]]) -> None:
+    for cut in every_cut(pieces_of(text, TOKENS)):
+        assert read(HERMES, cut, tokens=TOKENS, thinking=True) == found
+        assert read(HERMES, cut, tokens=TOKENS, thinking=True, is_whole=False) == found

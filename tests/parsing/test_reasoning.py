@@ -38,3 +38,17 @@ def test_a_tag_written_out_is_text() -> None:
 
 def test_thinking_that_never_closes_is_thinking() -> None:
     assert route([("<think>", OPEN), ("a", None)]) == {"reasoning": "a", "content": ""}
+
+
+def test_line_breaks_before_thinking_are_dropped_and_before_an_answer_kept() -> None:
+    thinking = [("\n", None), ("<think>", OPEN), ("a", None), ("</think>", CLOSE), ("\nb", None)]
+    assert route(thinking) == {"reasoning": "a", "content": "b"}
+    assert route([("\n", None), ("\n", None), ("b", None)]) == {"reasoning": "", "content": "\n\nb"}
+
+
+def test_line_breaks_that_are_the_whole_answer_come_at_its_end() -> None:
+    router = ReasoningRouter(OPEN, CLOSE)
+    assert router.push("\n", None) is None
+    held = router.end()
+    assert held is not None
+    assert held.text == "\n"

@@ -25,6 +25,7 @@ class Calls:
         is_begun: the answer goes on inside a text.
         is_over: whether nothing that follows counts any more.
         malformed: calls passed on as text.
+        is_trial: what is held now was found in thinking, and may be no more than that.
     """
 
     def __init__(self, schemas: ToolSchemas, *, is_single: bool = False, is_begun: bool = False) -> None:
@@ -33,6 +34,7 @@ class Calls:
         self.is_begun = is_begun
         self.is_over = False
         self.malformed = 0
+        self.is_trial = False
         self._is_single = is_single
         self._parts: list[Part] = []
         self._number = 0
@@ -117,7 +119,7 @@ class Calls:
             is_malformed: whether it was meant as one.
         """
         raw = "".join(self._raw)
-        if is_malformed:
+        if is_malformed and not (self.is_trial and self._name is None):
             self.malformed += 1
             _log.info("a malformed call (%s, %d characters) is passed on as text", self._name or "unnamed", len(raw))
         self._forget()

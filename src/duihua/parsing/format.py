@@ -61,6 +61,7 @@ class ToolFormat:
     before_name: Script  # a forced call, up to its name
     before_arguments: Script  # between name and arguments
     closing: Script  # after the arguments
+    opener: str | None = None  # the tag that opens every call, where there is one: as a token it counts in thinking too
     lead: str = ""  # text that an answer is read as if it followed
     source: str  # where the facts above are from
 

@@ -17,7 +17,7 @@ _KEY_END: Final = "</arg_key>"
 _VALUE: Final = "<arg_value>"
 _VALUE_END: Final = "</arg_value>"
 _TAGS: Final = (_OPEN, _CLOSE, _KEY, _KEY_END, _VALUE, _VALUE_END)
-_State = Literal["words", "name", "between", "key", "after key", "value", "object"]
+_State = Literal["words", "name", "between", "key", "after key", "value", "object", "nameless"]
 
 
 class _Reader:
@@ -40,7 +40,7 @@ class _Reader:
         match self._state:
             case "name":
                 self._name(text)
-            case "between" | "after key":
+            case "between" | "after key" | "nameless":
                 self._between(text)
             case "key":
                 self._held += text
@@ -94,16 +94,17 @@ class _Reader:
     def _name(self, text: str) -> None:
         self._held += text
         line, is_ended, rest = self._held.lstrip().partition("\n")
-        if is_ended:
+        if len(line.split()) > 1:  # a name is one word
+            self._fail()
+        elif is_ended:
             self._held = line
             self._named()
-            if rest and self._state == "between":
-                self._between(rest)
+            self._between(rest)
 
     def _named(self) -> None:
         name = self._held.strip()
-        if not name:
-            self._state = "after key"  # where no tag but a value's fits, and that one has no key
+        if not name or (self._calls.is_trial and name not in self._calls.schemas):
+            self._state = "nameless"  # where nothing fits
             return
         self._calls.begin(name)
         self._arguments = ParameterArguments(self._calls, name)
@@ -143,6 +144,7 @@ GLM45: Final = ToolFormat(
     marks=((_KEY,),),
     tags=_TAGS,
     reader=_Reader,
+    opener=_OPEN,
     before_name=(Tag(_OPEN),),
     before_arguments=("\n",),
     closing=("\n", Tag(_CLOSE)),

@@ -79,6 +79,7 @@ HERMES: Final = ToolFormat(
     marks=((_OPEN, "arguments"),),
     tags=(_OPEN, _CLOSE),
     reader=_Reader,
+    opener=_OPEN,
     before_name=(Tag(_OPEN), '\n{"name": "'),
     before_arguments=('", "arguments": ',),
     closing=("}\n", Tag(_CLOSE)),

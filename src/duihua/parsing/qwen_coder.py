@@ -152,6 +152,7 @@ QWEN_CODER: Final = ToolFormat(
     marks=((_FUNCTION, _PARAMETER),),
     tags=_TAGS,
     reader=_Reader,
+    opener=_OPEN,
     before_name=(Tag(_OPEN), "\n<function="),
     before_arguments=(">\n",),
     closing=("\n</function>\n", Tag(_CLOSE)),

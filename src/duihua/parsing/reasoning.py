@@ -20,7 +20,7 @@ class ReasoningRouter:
     """Sends each piece of an answer to `reasoning` or `content`.
 
     Only the tag's own token opens or closes thinking: the same letters written out are text. The line breaks
-    with which models set thinking off from the tags and the answer belong to neither.
+    with which models set thinking off from the tags and the answer belong to neither, nor do those before thinking.
 
     Args:
         opening, closing: ids of the family's tags; None where the model has none.
@@ -31,19 +31,25 @@ class ReasoningRouter:
         self._opening, self._closing = opening, closing
         self.channel: Channel = "reasoning" if opened else "content"
         self._at_edge = opened  # right behind a tag, where line breaks are dropped
-        self._breaks = ""  # line breaks at the end of thinking, dropped if it closes here
+        self._breaks = ""  # line breaks at the end of thinking, or before it, dropped if it closes or opens here
+        self._at_start = opening is not None and not opened  # of an answer that may begin with thinking
 
     @property
     def is_plain(self) -> bool:
         """Whether text goes to the answer just as it is."""
-        return self.channel == "content" and not self._at_edge
+        return self.channel == "content" and not self._at_edge and not self._at_start
 
     def push(self, text: str, control: int | None) -> Routed | None:
         """Where this piece goes; None when nothing of it is to be shown."""
         if control is not None and control in (self._opening, self._closing):
             self.channel = "reasoning" if control == self._opening else "content"
-            self._at_edge, self._breaks = True, ""
+            self._at_edge, self._at_start, self._breaks = True, False, ""
             return None
+        if self._at_start:
+            text = self._breaks + text
+            self._at_start = not text.strip("\n")
+            self._breaks = text if self._at_start else ""
+            return None if self._at_start else Routed(self.channel, text)
         if self._at_edge:
             text = text.lstrip("\n")
         if self.channel == "reasoning":
@@ -54,3 +60,12 @@ class ReasoningRouter:
             return None
         self._at_edge = False
         return Routed(self.channel, text)
+
+    def close(self) -> None:
+        """Thinking ended without its tag."""
+        self.channel, self._at_edge, self._breaks = "content", False, ""
+
+    def end(self) -> Routed | None:
+        """What was held at the end of the answer, where it was not about to think or to answer."""
+        held, self._breaks = self._breaks if self._at_start else "", ""
+        return Routed(self.channel, held) if held else None

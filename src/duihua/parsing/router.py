@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from duihua.parsing.calls import Calls
 from duihua.parsing.format import CallReader, ToolFormat
-from duihua.parsing.parts import Content, Part, Reasoning
+from duihua.parsing.parts import CallBegun, Content, Part, Reasoning
 from duihua.parsing.reasoning import Channel, ReasoningRouter
 from duihua.parsing.schemas import ToolSchemas
 
@@ -37,6 +37,8 @@ class CallRouter:
         is_begun: bool = False,
     ) -> None:
         self.calls = Calls(schemas, is_single=is_single, is_begun=is_begun)
+        self.opener = None if format.opener is None else id_of(format.opener)
+        self._format = format
         self._reader: CallReader = format.reader(self.calls)
         self._literal_of = literal_of
         self._tags = frozenset(format.tags)
@@ -53,6 +55,14 @@ class CallRouter:
             self._release()
             if not self.calls.is_over:
                 self._reader.tag(literal, text)
+        return self.calls.take()
+
+    def give_up(self) -> list[Part]:
+        """What is held is no call; the next one is read anew."""
+        self._release()
+        self.calls.fail(is_malformed=False)
+        self._reader = self._format.reader(self.calls)
+        self.calls.flush()
         return self.calls.take()
 
     def end(self, *, is_whole: bool) -> list[Part]:
@@ -116,6 +126,7 @@ class StreamRouter:
         self._thinking = ReasoningRouter(opening, closing, opened=opened)
         self._tags = frozenset(tag for tag in (opening, closing) if tag is not None)
         self._calls = calls
+        self._is_trying = False  # what may be a call has opened inside thinking
         self.channel: Channel = "content"
         self.is_plain = False
         self._settle()
@@ -132,8 +143,30 @@ class StreamRouter:
 
     def push(self, text: str, control: int | None) -> list[Part]:
         """What one more piece tells: text, or a control token and what of it shows."""
-        if self._calls is not None and self.channel == "content" and control is not None and control not in self._tags:
+        if self._calls is None:
+            return self._route(text, control)
+        if self._is_trying and control is not None and (control in self._tags or control == self._calls.opener):
+            return [*self._back_to_thinking(self._calls.give_up()), *self.push(text, control)]
+        if self._is_trying or (self.channel == "reasoning" and control is not None and control == self._calls.opener):
+            return self._try(self._calls, text, control)
+        if self.channel == "content" and control is not None and control not in self._tags:
             return self._calls.push(text, control)
+        return self._route(text, control)
+
+    def end(self, *, is_whole: bool) -> list[Part]:
+        """What the end of the answer tells.
+
+        Args:
+            is_whole: the answer ended by itself, and was not cut short.
+        """
+        held = self._thinking.end()
+        parts: list[Part] = [] if held is None else [Content(held.text)]
+        if self._calls is None:
+            return parts
+        parts += self._calls.end(is_whole=is_whole)
+        return self._back_to_thinking(parts) if self._is_trying else parts
+
+    def _route(self, text: str, control: int | None) -> list[Part]:
         routed = self._thinking.push(text, control)
         self._settle()
         if routed is None:
@@ -142,13 +175,26 @@ class StreamRouter:
             return [Reasoning(routed.text)]
         return [Content(routed.text)] if self._calls is None else self._calls.push(routed.text, None)
 
-    def end(self, *, is_whole: bool) -> list[Part]:
-        """What the end of the answer tells.
+    def _try(self, calls: CallRouter, text: str, control: int | None) -> list[Part]:
+        """A call may open inside thinking, which models leave unclosed then.
 
-        Args:
-            is_whole: the answer ended by itself, and was not cut short.
+        It is one when its name is known. Until then it is thinking. Source: vLLM's qwen3_reasoning_parser.py.
         """
-        return [] if self._calls is None else self._calls.end(is_whole=is_whole)
+        self._is_trying = calls.calls.is_trial = True
+        parts = calls.push(text, control)
+        if any(isinstance(part, CallBegun) for part in parts):
+            self._is_trying = calls.calls.is_trial = False
+            self._thinking.close()
+            self._settle()
+        elif parts:
+            parts = self._back_to_thinking([*parts, *calls.give_up()])
+        return parts
+
+    def _back_to_thinking(self, parts: Sequence[Part]) -> list[Part]:
+        """What was said is thought."""
+        assert self._calls is not None, "there are no calls to try"  # noqa: S101
+        self._is_trying = self._calls.calls.is_trial = False
+        return [thought for part in parts if isinstance(part, Content) for thought in self._route(part.text, None)]
 
     def _settle(self) -> None:
         self.channel = self._thinking.channel
