@@ -76,6 +76,7 @@ ANSWERS = [
         "<tool_call>get_time\n",
         [("begin", "get_time"), say("<tool_call>get_time\n")],
     ),
+    Answer("a name without end", "<tool_call>" + "a" * 300, [say("<tool_call>" + "a" * 300)]),
     Answer("a value without a name", "<tool_call><arg_value>x", [say("<tool_call><arg_value>x")]),
     Answer("a name of two words", "<tool_call>get the time</tool_call>", [say("<tool_call>get the time</tool_call>")]),
     Answer("no name", "<tool_call></tool_call>", [say("<tool_call></tool_call>")]),

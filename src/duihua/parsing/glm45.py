@@ -17,6 +17,7 @@ _KEY_END: Final = "</arg_key>"
 _VALUE: Final = "<arg_value>"
 _VALUE_END: Final = "</arg_value>"
 _TAGS: Final = (_OPEN, _CLOSE, _KEY, _KEY_END, _VALUE, _VALUE_END)
+_LONGEST: Final = 200  # characters of a name
 _State = Literal["words", "name", "between", "key", "after key", "value", "object", "nameless"]
 
 
@@ -94,7 +95,7 @@ class _Reader:
     def _name(self, text: str) -> None:
         self._held += text
         line, is_ended, rest = self._held.lstrip().partition("\n")
-        if len(line.split()) > 1:  # a name is one word
+        if len(line.split()) > 1 or len(line) > _LONGEST:  # a name is one word
             self._fail()
         elif is_ended:
             self._held = line
