@@ -47,6 +47,7 @@ TESTED_THROUGH = {
     "prompt/literals.py": "prompt/test_encoder.py",
     "prompt/opening.py": "chat/test_chat.py",
     "prompt/template.py": "prompt/test_encoder.py",
+    "tools/tool.py": "tools/test_function.py",
     "web/layout.py": "web/test_page.py",
 }
 # test files that mirror no module -> what they are about.

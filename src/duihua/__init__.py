@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from duihua.messages import Message
     from duihua.prompt.window import WindowPolicy
     from duihua.sampling import Sampling
+    from duihua.tools.function import tool
     from duihua.vision.read import read_image
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "load",
     "open_chat",
     "read_image",
+    "tool",
 ]
 
 __version__ = "0.1.0"
@@ -54,6 +56,7 @@ _HOMES: Final = {
     "load": "duihua.api.model",
     "open_chat": "duihua.api.compose",
     "read_image": "duihua.vision.read",
+    "tool": "duihua.tools.function",
 }
 
 

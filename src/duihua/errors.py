@@ -19,13 +19,19 @@
         EngineBusy               the queue is full; try again later
         GenerationFailed         this request is lost, the engine lives
         EngineDead               the engine must be started again
+      ToolError                told to the model as the result of its call
+        UnknownTool              the call names no tool that there is
+        InvalidToolArguments     its arguments are no JSON, or not what the tool takes
+        ToolDenied               it was not allowed to run
+        ToolFailed               it ran and failed, or gave what cannot be passed on
+        ToolTimedOut             it did not end in time
 
 The branches say who can act. Data is in attributes; the message is one sentence with the cure when there is one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 __all__ = [
@@ -41,11 +47,17 @@ __all__ = [
     "InvalidImage",
     "InvalidMessages",
     "InvalidParameter",
+    "InvalidToolArguments",
     "ModelError",
     "ModelLoadFailed",
     "ModelNotFound",
     "RequestError",
+    "ToolDenied",
+    "ToolError",
+    "ToolFailed",
+    "ToolTimedOut",
     "UnknownModel",
+    "UnknownTool",
     "UnsupportedFeature",
     "UnsupportedModel",
 ]
@@ -207,3 +219,52 @@ class EngineDead(EngineError):
     def __init__(self, message: str, *, is_final: bool = False) -> None:
         super().__init__(message)
         self.is_final = is_final
+
+
+class ToolError(DuihuaError):
+    """A tool's call came to nothing. The model is told, and may mend it; its text is written for the model."""
+
+
+class UnknownTool(ToolError):
+    """The call names no tool that there is.
+
+    Attributes:
+        name: the name it gave.
+    """
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        listed = f"the tools are {', '.join(known)}" if known else "there are no tools"
+        super().__init__(f"there is no tool {name!r}: {listed}")
+        self.name = name
+
+
+class InvalidToolArguments(ToolError):
+    """The arguments of a call are no JSON object, or not what the tool takes.
+
+    Attributes:
+        problems: each thing that is wrong, in one sentence.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__(f"the arguments are wrong: {'; '.join(problems)}")
+        self.problems = tuple(problems)
+
+
+class ToolDenied(ToolError):
+    """The call was not allowed to run: by a person, or by a rule."""
+
+
+class ToolFailed(ToolError):
+    """The tool ran and failed, or gave what cannot be passed on."""
+
+
+class ToolTimedOut(ToolError):
+    """The tool did not end in time.
+
+    Attributes:
+        seconds: how long it was given.
+    """
+
+    def __init__(self, seconds: float, note: str = "") -> None:
+        super().__init__(f"it did not end within {seconds:g} seconds{f': {note}' if note else ''}")
+        self.seconds = seconds
