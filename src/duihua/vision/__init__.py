@@ -1,6 +1,7 @@
 """Pictures from anywhere to a checked, bounded `duihua.image.Image`, and back to pixels; no tensor library.
 
-`read` takes bytes, files and data URLs, `fetch` takes http and https; `pixels` decodes. What cannot be taken is
+`read` takes bytes, files and data URLs, `fetch` takes http and https (over `download`, which gets any file by the
+same rules); `pixels` decodes. What cannot be taken is
 `duihua.errors.InvalidImage`, whose `why` is one of these (`refusal.Why`):
 
     kind         its bytes are of no kind that is taken: JPEG, PNG, WebP, GIF, BMP, TIFF
