@@ -47,6 +47,8 @@ TESTED_THROUGH = {
     "prompt/literals.py": "prompt/test_encoder.py",
     "prompt/opening.py": "chat/test_chat.py",
     "prompt/template.py": "prompt/test_encoder.py",
+    "tools/sandbox/inside.py": "tools/test_interpreter.py",
+    "tools/sandbox/kernel.py": "tools/sandbox/test_confine.py",
     "tools/tool.py": "tools/test_function.py",
     "web/layout.py": "web/test_page.py",
 }
