@@ -1,0 +1,23 @@
+"""Connections need the mcp package, and say how it is had; what they do is tested in test_tool.py."""
+
+from __future__ import annotations
+
+import importlib.util
+from importlib.machinery import ModuleSpec
+
+import pytest
+
+from duihua.errors import ConfigError
+from duihua.tools.mcp.connection import McpConnection
+from duihua.tools.mcp.server import McpServer
+
+
+def test_without_the_package_the_command_that_brings_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = importlib.util.find_spec
+
+    def find(name: str, package: str | None = None) -> ModuleSpec | None:
+        return None if name == "mcp" else found(name, package)
+
+    monkeypatch.setattr("duihua.tools.mcp.connection.find_spec", find)
+    with pytest.raises(ConfigError, match=r"pip install 'duihua\[mcp\]'"):
+        McpConnection(McpServer(name="s", command=["x"]))
