@@ -178,13 +178,13 @@ def test_a_bomb_of_threads_is_bounded(own: Interpreter) -> None:
         ("n = 0\nwhile True:\n  n += 1\n  open(str(n), 'wb')", "or too many files"),
         ("import os\nwhile True:\n  os.mkdir('d'); os.chdir('d')", "or too many files"),
         ("import os; os.closerange(0, 100)", "the interpreter ended"),
-        ("import os\nfor n in range(3, 20):\n  try: os.write(n, b'{}\\n')\n  except OSError: pass", "answer is none"),
+        ("import os\nfor n in range(3, 128):\n  try: os.write(n, b'{}\\n')\n  except OSError: pass", "answer is none"),
         (
-            "import os\nfor n in range(3, 20):\n  try: os.write(n, b'[' * 60000 + b'\\n')\n  except OSError: pass",
+            "import os\nfor n in range(3, 128):\n  try: os.write(n, b'[' * 60000 + b'\\n')\n  except OSError: pass",
             "none",
         ),
         (
-            "import os\nfor n in range(3, 20):\n  try:\n    while True: os.write(n, bytes(65536))\n"
+            "import os\nfor n in range(3, 128):\n  try:\n    while True: os.write(n, bytes(65536))\n"
             "  except OSError: pass",
             "the interpreter ended",
         ),
@@ -227,6 +227,17 @@ def test_one_that_is_forgotten_is_ended() -> None:
     gc.collect()
     assert gone(processes)
     assert not os.path.exists(directory)
+
+
+def test_its_owner_may_have_many_files_open(tmp_path: Path) -> None:
+    opened = [os.open(tmp_path, os.O_RDONLY) for _ in range(1100)]
+    try:
+        interpreter = Interpreter(SMALL)
+        assert interpreter.run("6 * 7").value == "42"
+        interpreter.close()
+    finally:
+        for each in opened:
+            os.close(each)
 
 
 def test_it_does_not_outlive_its_owner() -> None:

@@ -67,7 +67,10 @@ def _serve(asked: Any, replies: int, holds: list[str], session: Session) -> None
 
 def _watch(child: int, ended: int, lifeline: int) -> None:
     """Wait for the child's end, or bring it about when we are no longer needed; does not return."""
-    select.select([ended, lifeline], [], [])
+    poll = select.poll()
+    for pipe in (ended, lifeline):
+        poll.register(pipe, select.POLLIN)
+    poll.poll()
     os.kill(child, signal.SIGKILL)  # where it has ended, that changes nothing; code may write to its end of the pipe
     status = os.waitpid(child, 0)[1]
     code = os.waitstatus_to_exitcode(status)
