@@ -62,6 +62,15 @@ def test_the_python_blocks_run_and_print_what_they_say(capsys: pytest.CaptureFix
     model.close()
 
 
+def test_the_python_blocks_about_tools_run_and_print_what_they_say(capsys: pytest.CaptureFixture[str]) -> None:
+    namespace: dict[str, object] = {}
+    page = ROOT / "docs" / "tools.md"
+    for block in blocks(page):
+        exec(compile("\n" * block.line + block.text, str(page), "exec"), namespace)
+        printed = capsys.readouterr().out.splitlines()
+        assert [shown["line"] for shown in SHOWN.finditer(block.text)] == printed, name(block)
+
+
 def check_transcript(model: duihua.Model) -> None:
     """The conversation at the top, said again: the same answers of as many tokens."""
     transcript = of_readme("text")[0].text
