@@ -103,7 +103,10 @@ def test_cancelling_takes_the_question_back() -> None:
     taken_back: list[bool] = []
 
     async def work() -> None:
+        asked = asyncio.Event()
+
         async def asks(question: Question) -> Answer:
+            asked.set()
             try:
                 await asyncio.Event().wait()
             finally:
@@ -111,8 +114,7 @@ def test_cancelling_takes_the_question_back() -> None:
             return "yes"
 
         task = asyncio.create_task(Toolbox([Approver(asks).guarded(sell)]).run(ToolCall("1", "sell", '{"what": "a"}')))
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
+        await asked.wait()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 

@@ -147,8 +147,31 @@ def test_a_tool_that_breaks_its_promise_ends_no_turn(error: BaseException) -> No
     told(run(call("rude"), Rude(error)), ToolFailed, "")
 
 
-def test_an_error_without_end_is_cut() -> None:
-    assert len(run(call("rude"), Rude(ToolFailed("x" * 100_000))).content) < 3000
+def test_an_error_without_end_is_cut_in_its_middle() -> None:
+    content = run(call("rude"), Rude(ToolFailed("begin" + "x" * 100_000 + "end"))).content
+    assert len(content) < 4100
+    assert content.startswith("Error: begin")
+    assert content.endswith("end")
+
+
+@pytest.mark.slow
+def test_a_tool_that_does_not_let_itself_be_cancelled_is_left_behind() -> None:
+    async def work() -> None:
+        over = asyncio.Event()
+
+        @duihua.tool
+        async def stubborn() -> None:
+            while not over.is_set():
+                try:
+                    await over.wait()
+                except asyncio.CancelledError:
+                    continue
+
+        told(await Toolbox([stubborn], limits=LIMITS).run(call("stubborn")), ToolTimedOut, "within 0.05 seconds")
+        over.set()
+        await asyncio.sleep(0)
+
+    asyncio.run(work())
 
 
 def test_control_tokens_in_a_result_stay_as_they_are() -> None:

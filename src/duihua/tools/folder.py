@@ -10,12 +10,11 @@ from typing import Final
 
 __all__ = ["holds_too_much", "remove"]
 
-_MOST_FILES: Final = 10_000
 _DEEPEST: Final = 32
 
 
-def holds_too_much(directory: str, most_bytes: int) -> bool:
-    """Whether the files below a directory have more bytes than this, are more than 10,000, or more than 32 levels deep.
+def holds_too_much(directory: str, most_bytes: int, most_files: int) -> bool:
+    """Whether the files below a directory have more bytes, or are more, than this, or lie more than 32 levels deep.
 
     No link is followed, and the look is over as soon as it is too much.
     """
@@ -37,14 +36,14 @@ def holds_too_much(directory: str, most_bytes: int) -> bool:
                         total += entry.stat(follow_symlinks=False).st_blocks * 512
                 except OSError:
                     continue
-                if total > most_bytes or count > _MOST_FILES or depth >= _DEEPEST:
+                if total > most_bytes or count > most_files or depth >= _DEEPEST:
                     return True
     return False
 
 
 def remove(directory: str) -> None:
     """Remove a directory with all that is in it, however deep; no link is followed."""
-    if not holds_too_much(directory, sys.maxsize):
+    if not holds_too_much(directory, sys.maxsize, sys.maxsize):
         shutil.rmtree(directory, ignore_errors=True)
     if os.path.isdir(directory):  # it is deeper than Python's own way reaches
         subprocess.run(["/bin/rm", "-rf", "--", directory], stdin=subprocess.DEVNULL, check=False)  # noqa: S603

@@ -35,7 +35,7 @@ _SCRIPT: Final = (
 _START: Final = 30.0  # seconds that starting may take
 _LOOK: Final = 0.25  # seconds between two looks at the directory
 _LONGEST_CODE: Final = 48_000  # bytes, as JSON: a pipe that is empty takes them at once
-_LONGEST_REPLY: Final = 64 << 20  # bytes
+_LONGEST_REPLY: Final = 32 << 20  # bytes
 _LAST: Final = 5.0  # seconds that a killed process may take to be gone
 _FLOOD: Final = 64 << 20  # bytes of output of one run
 
@@ -49,6 +49,7 @@ class PythonSettings:
     memory_bytes: int = 2 << 30  # of address space, libraries included
     file_bytes: int = 64 << 20  # of one file
     folder_bytes: int = 256 << 20  # of all its files together
+    files: int = 10_000  # in its directory
     characters: int = 8_000  # of output that are passed on; the middle of a longer one is left out
     pictures: int = 4  # of one run
     unprotected: Collection[Protection] = ()  # run even where it cannot be kept from these
@@ -175,7 +176,7 @@ class Interpreter:
     def _read(self, reply: bytearray) -> bool:
         part = os.read(self._replies, 1 << 16)
         reply += part
-        if len(reply) > _LONGEST_REPLY or b"\n" in reply[:-1]:
+        if len(reply) > _LONGEST_REPLY or b"\n" in part[:-1]:
             raise self._died("its answer is none")
         return bool(part)
 
@@ -188,7 +189,7 @@ class Interpreter:
             )
 
     def _check_folder(self) -> None:
-        if holds_too_much(self._directory, self._settings.folder_bytes):
+        if holds_too_much(self._directory, self._settings.folder_bytes, self._settings.files):
             raise self._died(f"it wrote more than {self._settings.folder_bytes:,} bytes, or too many files")
 
     def _parsed(self, reply: bytes) -> dict[str, Any]:
@@ -295,5 +296,5 @@ def _cause(code: int) -> str:
     number = code - 128 if code > 128 else -code
     names: dict[int, str] = {int(each): each.name for each in signal.Signals}
     if number == signal.SIGKILL:
-        return "SIGKILL: it used up its processor time or the machine's memory"
+        return "SIGKILL, as where its processor time or the machine's memory is used up"
     return names.get(number, f"exit status {code}")

@@ -19,7 +19,8 @@ from duihua.tools.tool import Tool, ToolOutput, schema_of
 __all__ = ["ToolLimits", "ToolOutcome", "Toolbox"]
 
 _NAME: Final = re.compile(r"[\w.-]{1,64}")
-_LONGEST_ERROR: Final = 2000  # characters
+_LONGEST_ERROR: Final = 4000  # characters; of a longer one, the middle is left out
+_GRACE: Final = 5.0  # seconds in which a tool that is cancelled must end
 
 _log = logging.getLogger(__name__)
 
@@ -110,7 +111,7 @@ class Toolbox:
         try:
             async with deadline(self._limits.seconds) as clock:
                 try:
-                    output = self._bounded(await self._answer(call))
+                    output = self._bounded(await self._held(call))
                 finally:
                     seconds = clock.seconds
         except ToolError as failure:
@@ -119,7 +120,7 @@ class Toolbox:
             error = ToolTimedOut(self._limits.seconds)
         if error is not None:
             _log.info("the call of %s came to nothing: %s", call.name[:80], error)
-            output = ToolOutput(f"Error: {str(error)[:_LONGEST_ERROR]}")
+            output = ToolOutput(f"Error: {_shortened(str(error))}")
         return ToolOutcome(call, output, error, seconds)
 
     async def run_all(self, calls: Sequence[ToolCall]) -> AsyncGenerator[ToolOutcome]:
@@ -138,6 +139,20 @@ class Toolbox:
         for failure in await asyncio.gather(*(tool.aclose() for tool in self), return_exceptions=True):
             if isinstance(failure, BaseException):
                 _log.warning("a tool could not be closed", exc_info=failure)
+
+    async def _held(self, call: ToolCall) -> ToolOutput:
+        """The answer; a tool that does not let itself be cancelled is left behind."""
+        task = asyncio.create_task(self._answer(call))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.cancel()
+            await asyncio.wait([task], timeout=_GRACE)
+            if not task.done():
+                _log.warning("the tool %s goes on although it was cancelled: it is left behind", call.name[:80])
+            elif not task.cancelled():
+                task.exception()  # nobody asks any more
+            raise
 
     async def _answer(self, call: ToolCall) -> ToolOutput:
         tool = self._tools.get(call.name)
@@ -170,6 +185,13 @@ class Toolbox:
                 f"{limits.image_bytes:,}: ask for less"
             )
         return output
+
+
+def _shortened(text: str) -> str:
+    """What is said first and last: a traceback ends with what matters."""
+    if len(text) <= _LONGEST_ERROR:
+        return text
+    return f"{text[: _LONGEST_ERROR // 4]}\n[...]\n{text[-3 * _LONGEST_ERROR // 4 :]}"
 
 
 def _arguments(text: str) -> Mapping[str, Any]:

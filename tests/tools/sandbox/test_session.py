@@ -57,8 +57,15 @@ def test_the_line_that_failed_is_quoted() -> None:
 
 def test_a_value_without_end_is_cut() -> None:
     value = run("'x' * 1_000_000")["value"]
-    assert len(value) < 60_000
+    assert len(value) < 9_000
     assert value.endswith("(1,000,002 characters)")
+
+
+def test_an_error_without_end_is_cut_in_its_middle() -> None:
+    error = run("raise ValueError('x' * 100_000 + 'end')")["error"]
+    assert len(error) < 9_000
+    assert error.startswith("Traceback")
+    assert error.endswith("end")
 
 
 def test_a_picture_as_the_value_is_a_picture() -> None:

@@ -14,7 +14,8 @@ from typing import Any
 __all__ = ["Session"]
 
 _NAME = "<cell {}>"
-_LONGEST_VALUE = 50_000  # characters of a last value that is shown
+_LONGEST_VALUE = 8_000  # characters of a last value that is shown
+_LONGEST_ERROR = 8_000  # of a traceback
 _DOTS = 100  # per inch of a figure
 
 
@@ -74,7 +75,8 @@ def _told(error: BaseException, name: str) -> str:
     frames = error.__traceback__
     while frames is not None and frames.tb_frame.f_code.co_filename != name:
         frames = frames.tb_next
-    return "".join(traceback.format_exception(type(error), error, frames)).rstrip()
+    text = "".join(traceback.format_exception(type(error), error, frames)).rstrip()
+    return text if len(text) <= _LONGEST_ERROR else f"{text[:1000]}\n[...]\n{text[1000 - _LONGEST_ERROR :]}"
 
 
 def _figures() -> list[str]:
