@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from duihua.grammar import Grammar
 from duihua.image import Image
 from duihua.sampling import Decoding
 
@@ -34,6 +35,7 @@ class GenerationRequest:
     cache_salt: str = ""  # prefixes are shared only between requests of the same salt
     priority: int = 0  # lower goes first; equal ones in order of arrival
     images: tuple[PlacedImage, ...] = ()  # in the order of their places
+    grammar: Grammar | None = None  # the answer is held to it, and ends where it may; needs a stop token
 
     @property
     def prompt_tokens(self) -> int:

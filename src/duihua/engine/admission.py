@@ -23,6 +23,7 @@ def check_request(request: GenerationRequest, info: EngineInfo, adapters: Collec
         InvalidParameter: no prompt, an id outside the vocabulary, fewer than one token asked for, too many pictures, or
             pictures in places that cannot be.
         UnsupportedFeature: pictures where none is seen, or the prompt's log-probabilities beside them.
+        InvalidParameter: also a grammar without a stop token to end the answer with.
     """
     ids, vocabulary = request.token_ids, info.vocabulary_size
     if not ids:
@@ -37,6 +38,8 @@ def check_request(request: GenerationRequest, info: EngineInfo, adapters: Collec
         raise no_such_adapter(request.adapter, adapters)
     if request.decoding.max_tokens < 1:
         raise InvalidParameter("max_tokens", request.decoding.max_tokens, "give a whole number from 1")
+    if request.grammar is not None and not any(0 <= token < vocabulary for token in request.decoding.stop_token_ids):
+        raise InvalidParameter("stop_token_ids", (), "an answer that is held to a grammar needs one to end with")
     if request.images:
         _check_images(request, info.max_images)
     if (size := request.prompt_tokens) >= info.context_window:

@@ -41,6 +41,9 @@ class Engine(Protocol):
         Nothing happens before the first `anext`. Closing the generator cancels the request and frees its
         slot within one decoding step; a wrapper must pass closing on (`contextlib.aclosing`).
 
+        Where the request has a grammar, every token keeps to it, no control token is sampled, and a stop token only
+        where the grammar may end; `min_tokens` counts only as far as the grammar goes on.
+
         Yields:
             Chunks in order; the last one, and only it, has a finish reason. "stop" means that a stop token
             was sampled, "length" that max_tokens or the context window was reached.

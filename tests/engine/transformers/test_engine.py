@@ -19,6 +19,7 @@ from duihua.engine.transformers.engine import TransformersEngine
 from duihua.errors import ConfigError, EngineBusy, EngineDead, GenerationFailed
 from engine.adapter_contract import AdapterContract
 from engine.contract import LONG, PROMPT, EngineContract, Scenario, answer, collect, play_alone, request
+from engine.grammar_contract import GrammarContract
 
 Checkpoints = Callable[[str], Path]
 FLOAT32 = EngineSettings(device="cpu", dtype="float32")
@@ -45,6 +46,12 @@ class TestTransformers(EngineContract, AdapterContract):
         self, request: pytest.FixtureRequest, checkpoint: Checkpoints, adapters: Callable[[str], Mapping[str, Path]]
     ) -> _TransformersStage:
         return _TransformersStage(checkpoint(request.param), adapters(request.param))
+
+
+class TestTransformersGrammars(GrammarContract):
+    @pytest.fixture
+    def stage(self, checkpoint: Checkpoints, adapters: Callable[[str], Mapping[str, Path]]) -> _TransformersStage:
+        return _TransformersStage(checkpoint("qwen3"), adapters("qwen3"))
 
 
 def load_model(path: Path) -> PreTrainedModel:

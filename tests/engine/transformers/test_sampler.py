@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 
+from duihua.engine.transformers.grammars import Matcher
 from duihua.engine.transformers.sampler import Choice, Sampler, logprobs_of
 from duihua.sampling import Decoding
 
@@ -22,6 +23,7 @@ class Row:
     prompt_ids: tuple[int, ...] = (0,)
     answer_ids: list[int] = field(default_factory=list[int])
     uniform: Callable[[], float] = random.Random(0).random
+    matcher: Matcher | None = None
 
     @property
     def answer_count(self) -> int:

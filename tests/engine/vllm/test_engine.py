@@ -20,6 +20,7 @@ from duihua.engine.vllm.engine import VllmEngine
 from duihua.errors import AdapterRejected, EngineBusy, EngineDead, InvalidParameter, UnsupportedFeature
 from engine.adapter_contract import AdapterContract
 from engine.contract import LONG, PROMPT, EngineContract, answer, play_alone, request
+from engine.grammar_contract import GrammarContract
 from engine.vllm.stage import ON_CPU, SETTINGS, VllmStage, family_of
 
 Checkpoints = Callable[[str], Path]
@@ -31,6 +32,12 @@ class TestVllm(EngineContract):
     @pytest.fixture(params=ALL_KINDS)
     def stage(self, request: pytest.FixtureRequest, vllm_stage: Stages) -> VllmStage:
         return vllm_stage(request.param)
+
+
+class TestVllmGrammars(GrammarContract):
+    @pytest.fixture
+    def stage(self, vllm_stage: Stages) -> VllmStage:
+        return vllm_stage("qwen3")
 
 
 class TestVllmAdapters(AdapterContract):

@@ -67,13 +67,25 @@ def test_a_model_that_sees_is_given_room_for_pictures_and_its_tokenizer(
     ):
         args = engine_args(path, settings)
         assert args["limit_mm_per_prompt"] == {"image": images, "video": 0}
-        assert args["skip_tokenizer_init"] == (images == 0)
+        assert args["skip_tokenizer_init"] is False
     blind = engine_args(checkpoint("qwen3"), EngineSettings(max_images=3))
     assert "limit_mm_per_prompt" not in blind
-    assert blind["skip_tokenizer_init"] is True
     for name in ("config.json", "model.safetensors"):  # no file says how pictures are cut up
         (tmp_path / name).symlink_to(path / name)
     assert engine_args(tmp_path, EngineSettings())["limit_mm_per_prompt"]["image"] == 0
+
+
+def test_a_tokenizer_that_needs_no_code_of_its_own_is_read_for_grammars(
+    checkpoint: Checkpoints, tmp_path: Path
+) -> None:
+    path = checkpoint("qwen3")
+    assert engine_args(path, EngineSettings())["skip_tokenizer_init"] is False
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).symlink_to(path / name)
+    assert engine_args(tmp_path, EngineSettings())["skip_tokenizer_init"] is True
+    (tmp_path / "tokenizer.json").symlink_to(path / "tokenizer.json")
+    (tmp_path / "tokenizer_config.json").write_text('{"auto_map": {"AutoTokenizer": ["its_own.Code", null]}}')
+    assert engine_args(tmp_path, EngineSettings())["skip_tokenizer_init"] is True
 
 
 @pytest.mark.parametrize("name", [name for name in TOLD if name not in ("dtype", "allow_pickle", "max_adapter_rank")])

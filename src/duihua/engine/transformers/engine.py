@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -12,11 +12,15 @@ from typing import Final, Self
 
 from transformers import PreTrainedModel
 
+from duihua.checkpoint.locate import Located
+from duihua.checkpoint.read import read
+from duihua.checkpoint.tokenizer import load_tokenizer
 from duihua.engine.admission import check_request, no_such_adapter, room_for_answer
 from duihua.engine.protocol import EngineInfo
 from duihua.engine.settings import VLLM_ONLY, EngineSettings, OnProgress
 from duihua.engine.transformers.adapters import BASE
 from duihua.engine.transformers.eyes import Eyes
+from duihua.engine.transformers.grammars import Grammars
 from duihua.engine.transformers.loading import load_model
 from duihua.engine.transformers.lora import Lora, read_lora
 from duihua.engine.transformers.network import Network
@@ -30,6 +34,7 @@ from duihua.engine.transformers.track import Track
 from duihua.engine.transformers.worker import Worker
 from duihua.errors import AdapterRejected, ConfigError, EngineDead
 from duihua.events import Chunk
+from duihua.prompt.vocabulary import Vocabulary
 from duihua.request import GenerationRequest
 
 __all__ = ["TransformersEngine", "load"]
@@ -48,6 +53,7 @@ class TransformersEngine:
         context_window: int,
         settings: EngineSettings | None = None,
         processor: Processor | None = None,
+        vocabulary: Callable[[], Vocabulary] | None = None,
     ) -> None:
         """Start on a model that is loaded, on its device and in eval mode.
 
@@ -56,6 +62,7 @@ class TransformersEngine:
             context_window: tokens of prompt and answer together.
             settings: those about what runs at once, adapters among it, count; the rest is for loading.
             processor: cuts pictures up for the model; None: it sees none.
+            vocabulary: reads that of its tokenizer, in a thread, once a grammar is asked for; None: none is taken.
 
         Raises:
             ConfigError: a KV capacity below one context window.
@@ -77,6 +84,7 @@ class TransformersEngine:
             max_images=settings.max_images if eyes is not None else 0,
         )
         self._eyes = eyes
+        self._grammars = Grammars(vocabulary, network.vocabulary_size)
         self._lookers = ThreadPoolExecutor(_LOOKERS, "duihua-pictures")
         self._max_adapters = settings.max_adapters
         self._max_rank = settings.max_adapter_rank
@@ -97,7 +105,13 @@ class TransformersEngine:
             )
         loaded = load_model(path, settings, on_progress)
         processor = Processor.load(path) if settings.max_images else None
-        return cls(loaded.model, context_window=loaded.context_window, settings=settings, processor=processor)
+        return cls(
+            loaded.model,
+            context_window=loaded.context_window,
+            settings=settings,
+            processor=processor,
+            vocabulary=lambda: _vocabulary(path, settings),
+        )
 
     @property
     def info(self) -> EngineInfo:
@@ -108,10 +122,15 @@ class TransformersEngine:
         """See `Engine.generate`."""
         check_request(request, self._info, self._adapters)
         sight = await self._look(self._eyes, request) if self._eyes is not None and request.images else None
+        matcher = None
+        if request.grammar is not None:
+            self._queue.check()
+            matcher = await self._grammars.matcher(request.grammar, request.decoding.stop_token_ids)
         limit = request.prompt_tokens + room_for_answer(request, self._info)
         outbox = Outbox()
         with self._names:
-            track = Track(request, outbox, limit=limit, adapter=self._number(request.adapter), sight=sight)
+            number = self._number(request.adapter)
+            track = Track(request, outbox, limit=limit, adapter=number, sight=sight, matcher=matcher)
             self._queue.enter(track)
         try:
             while True:
@@ -155,6 +174,7 @@ class TransformersEngine:
         """See `Engine.aclose`; waits for the step that is being computed."""
         self._queue.close()
         self._lookers.shutdown(wait=False)
+        self._grammars.close()
         await asyncio.to_thread(self._worker.join)
 
     async def _look(self, eyes: Eyes, request: GenerationRequest) -> Sight:
@@ -203,6 +223,12 @@ def load(
 ) -> TransformersEngine:
     """Load a checkpoint and start; see `Loader`."""
     return TransformersEngine.load(path, settings, on_progress)
+
+
+def _vocabulary(path: Path, settings: EngineSettings) -> Vocabulary:
+    located = Located(path=path, name=path.name, origin="directory")
+    checkpoint = read(located, trust_remote_code=settings.trust_remote_code, allow_pickle=settings.allow_pickle)
+    return Vocabulary(load_tokenizer(checkpoint))
 
 
 def _device_names(model: PreTrainedModel) -> str:

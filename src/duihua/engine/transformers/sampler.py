@@ -1,6 +1,6 @@
 """From logits to the next token of each row, by each row's own `Decoding`.
 
-The order is vLLM's: bias and forbidden stops, penalties, temperature, min_p, top_k, top_p
+The order is vLLM's: bias and forbidden stops, penalties, what a grammar forbids, temperature, min_p, top_k, top_p
 (`Sampler.forward` in its vllm/v1/sample/sampler.py). Chance is one uniform number per token from the request's own
 generator, mapped through the cumulated probabilities, likeliest first: so the same seed gives the same answer
 alone and in a batch.
@@ -18,10 +18,11 @@ from typing import Final, Protocol
 
 import torch
 
+from duihua.engine.transformers.grammars import Matcher
 from duihua.events import TokenLogprobs
 from duihua.sampling import Decoding
 
-__all__ = ["Choice", "Draw", "Sampler", "logprobs_of"]
+__all__ = ["Choice", "Draw", "Sampler", "logprobs_of", "unpacked"]
 
 _COLDEST: Final = 1e-5  # a temperature below it is greedy, as in vLLM (_SAMPLING_EPS of its sampling_params.py)
 _CANDIDATES: Final = (128, 4096)  # likeliest tokens looked at first; all are sorted only when these do not do
@@ -51,6 +52,11 @@ class Draw(Protocol):
         ...
 
     @property
+    def matcher(self) -> Matcher | None:
+        """Where it stands in its grammar, if it has one."""
+        ...
+
+    @property
     def uniform(self) -> Callable[[], float]:
         """The sequence's own source of chance, in [0, 1)."""
         ...
@@ -60,7 +66,7 @@ class Draw(Protocol):
 class Choice:
     """The next token of one row."""
 
-    token_id: int | None  # None: the model gave no finite numbers
+    token_id: int | None  # None: the model gave no finite numbers, or the grammar takes no token
     logprobs: TokenLogprobs | None = None
 
 
@@ -75,6 +81,8 @@ class Sampler:
         self._sampled = [i for i, row in enumerate(rows) if row.decoding.temperature >= _COLDEST]
         self._bias = self._bias_entries()
         self._penalties = _Penalties.of(rows, vocabulary_size, device)
+        self._held = [(i, row, row.matcher) for i, row in enumerate(rows) if row.matcher is not None]
+        self._bits = torch.empty(len(self._held), -(-vocabulary_size // 32), dtype=torch.int32)
 
     def choose(self, logits: torch.Tensor) -> list[Choice]:
         """Choose one token per row.
@@ -84,6 +92,8 @@ class Sampler:
         """
         raw = logits.float()
         shaped = self._shape(raw)
+        if self._held:
+            shaped = self._kept_to_grammars(shaped, is_own=shaped is not raw)
         best, greedy = shaped.max(dim=-1)
         chosen = greedy.tolist()
         if self._sampled:
@@ -116,6 +126,18 @@ class Sampler:
             logits[forbidden] = -torch.inf
         return logits if self._penalties is None else self._penalties.apply(logits)
 
+    def _kept_to_grammars(self, logits: torch.Tensor, *, is_own: bool) -> torch.Tensor:
+        """Take out what the grammars of their rows forbid; a row without any token left is all -inf."""
+        for place, (_, row, matcher) in enumerate(self._held):
+            matcher.fill(self._bits, place, may_end=row.answer_count >= row.decoding.min_tokens)
+        allowed = unpacked(self._bits.to(self._device), self._vocabulary_size)
+        if len(self._held) == len(self._rows):
+            return logits.masked_fill_(~allowed, -torch.inf) if is_own else logits.masked_fill(~allowed, -torch.inf)
+        logits = logits if is_own else logits.clone()
+        rows = torch.tensor([index for index, _, _ in self._held], device=self._device)
+        logits[rows] = logits[rows].masked_fill_(~allowed, -torch.inf)
+        return logits
+
     def _draw(self, shaped: torch.Tensor, best: torch.Tensor) -> list[int]:
         """One token for each sampled row, by its chance."""
         rows = [self._rows[i] for i in self._sampled]
@@ -144,7 +166,7 @@ class Sampler:
         rows: list[int] = []
         tokens: list[int] = []
         for index, row in enumerate(self._rows):
-            if row.decoding.min_tokens > row.answer_count:
+            if row.decoding.min_tokens > row.answer_count and row.matcher is None:
                 stops = [token for token in row.decoding.stop_token_ids if token < self._vocabulary_size]
                 rows += [index] * len(stops)
                 tokens += stops
@@ -211,6 +233,9 @@ def _place(masses: list[float], total: float | None, decoding: Decoding, chance:
         None when more of the vocabulary must be known.
     """
     counted = min(decoding.top_k, len(masses)) if decoding.top_k > 0 else len(masses)
+    if not masses[-1]:  # what a grammar forbids has none
+        counted = min(counted, bisect_left(masses, 0.0, key=neg))
+        total = None
     if decoding.min_p > 0:
         counted = bisect_right(masses, -decoding.min_p, hi=counted, key=neg)
     if counted < len(masses) or counted == decoding.top_k:
@@ -228,6 +253,12 @@ def _place(masses: list[float], total: float | None, decoding: Decoding, chance:
     if place == counted and total is not None:
         return None
     return min(place, counted - 1)
+
+
+def unpacked(bits: torch.Tensor, count: int) -> torch.Tensor:
+    """(rows, count) truths out of (rows, words) of 32 bits each, the lowest first."""
+    shifts = torch.arange(32, device=bits.device, dtype=torch.int32)
+    return ((bits[:, :, None] >> shifts) & 1).bool().flatten(1)[:, :count]
 
 
 def logprobs_of(logits: torch.Tensor, tokens: Sequence[int], alternatives: int) -> list[TokenLogprobs]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from duihua.engine.pictured import pictured_ids
 from duihua.engine.transformers.adapters import BASE
+from duihua.engine.transformers.grammars import Matcher
 from duihua.engine.transformers.outbox import Outbox
 from duihua.engine.transformers.prefixes import Sharing
 from duihua.engine.transformers.sight import Sight
@@ -28,6 +29,7 @@ class Track:
         limit: ids it may hold at most.
         adapter: the number of the weights it is computed with; see `Adapters`.
         sight: its pictures, None where it has none.
+        matcher: where it stands in its grammar, None where it has none.
         shift: what is added to the index of a token of the answer to get its position.
         arrival: place in the order of arrival.
         cancelled: nobody listens any more.
@@ -41,12 +43,14 @@ class Track:
         limit: int,
         adapter: int = BASE,
         sight: Sight | None = None,
+        matcher: Matcher | None = None,
     ) -> None:
         self.request = request
         self.outbox = outbox
         self.limit = limit
         self.adapter = adapter
         self.sight = sight
+        self.matcher: Matcher | None = matcher
         self.shift = 0 if sight is None else sight.shift
         self.ids = pictured_ids(request)
         self.arrival = 0
@@ -110,6 +114,8 @@ class Track:
         """
         is_first = len(self.ids) == self._prompt_count
         self.ids.append(token_id)
+        if self.matcher is not None:
+            self.matcher.accept(token_id)
         reason: EngineFinish | None = None
         if token_id in self.decoding.stop_token_ids:
             reason = "stop"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from duihua.checkpoint.architecture import is_built_in
-from duihua.checkpoint.files import read_json
+from duihua.checkpoint.files import read_json, read_json_if_there
 from duihua.checkpoint.geometry import kv_bytes_per_token, weight_bytes
 from duihua.engine.settings import EngineSettings
 from duihua.engine.transformers.placement import DTYPES, choose_dtype, this_machine
@@ -46,7 +46,7 @@ _NAMES: Final[Mapping[str, str]] = {
 _WORKED_OUT: Final = ("dtype", "kv_capacity", "max_adapters", "max_adapter_rank", "max_images")
 # What the engine itself depends on; nobody else sets it.
 _FIXED: Final[Mapping[str, Any]] = {
-    "skip_tokenizer_init": True,  # text is not its business
+    "skip_tokenizer_init": True,  # text is not its business; but see `_reads_tokens`
     "generation_config": "vllm",  # a checkpoint's sampling defaults are ours to read
     "enable_log_requests": False,
 }
@@ -106,6 +106,7 @@ def engine_args(path: Path, settings: EngineSettings) -> dict[str, Any]:
         **_DEFAULTS,
         **said,
         **_lora(settings, on_cpu=on_cpu),
+        **({"skip_tokenizer_init": False} if _reads_tokens(path) else {}),
         **_pictures(path, settings),
     }
     if on_cpu:
@@ -185,7 +186,14 @@ def _pictures(path: Path, settings: EngineSettings) -> dict[str, Any]:
     has_file = any((path / name).is_file() for name in _PROCESSORS)
     is_told_how = has_file or not is_built_in(str(config.get("model_type")))
     images = settings.max_images if is_told_how else 0
-    return {"limit_mm_per_prompt": {"image": images, "video": 0}, "skip_tokenizer_init": not images}
+    found = {"limit_mm_per_prompt": {"image": images, "video": 0}}
+    return {**found, "skip_tokenizer_init": False} if images else found
+
+
+def _reads_tokens(path: Path) -> bool:
+    """Whether vLLM can read the tokenizer, with which it follows grammars: one that needs no code of its own."""
+    stated = read_json_if_there(path / "tokenizer_config.json")
+    return (path / "tokenizer.json").is_file() and "auto_map" not in stated
 
 
 def _for_cpu(args: Mapping[str, Any], settings: EngineSettings) -> dict[str, Any]:

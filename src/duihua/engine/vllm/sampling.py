@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from duihua.errors import InvalidParameter
+from duihua.errors import InvalidParameter, UnsupportedFeature
 from duihua.events import Chunk, EngineFinish, TokenLogprobs
 from duihua.sampling import Decoding
 
@@ -19,22 +19,27 @@ _NO_SEED: Final = -1  # what vLLM takes for "none"
 _SIGNED: Final = 2**63  # on a GPU its engine dies of a seed from here on (vllm/v1/worker/gpu/sample/states.py, int64)
 
 
-def sampling_params(decoding: Decoding, max_tokens: int) -> SamplingParams:
+def sampling_params(decoding: Decoding, max_tokens: int, rules: str | None = None) -> SamplingParams:
     """What vLLM is told: token ids in small portions, no text, and only the stop tokens named.
 
     Args:
         decoding: how to choose.
         max_tokens: what there is room for.
+        rules: of the grammar that the answer is held to, see `engine.ebnf`.
 
     Raises:
         InvalidParameter: a value that vLLM does not take.
+        UnsupportedFeature: `min_tokens` beside a grammar.
     """
     from vllm import SamplingParams
-    from vllm.sampling_params import RequestOutputKind
+    from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
     if decoding.temperature > _HOTTEST:
         raise InvalidParameter("temperature", decoding.temperature, "on vLLM give 0 to 2")
-    return SamplingParams(
+    if rules is not None and decoding.min_tokens:
+        # It forbids the stop tokens even where nothing else may come.
+        raise UnsupportedFeature("min_tokens", "on vLLM it cannot be joined with an answer in a given form")
+    params = SamplingParams(
         max_tokens=max_tokens,
         min_tokens=min(decoding.min_tokens, max_tokens),
         temperature=decoding.temperature,
@@ -50,10 +55,21 @@ def sampling_params(decoding: Decoding, max_tokens: int) -> SamplingParams:
         seed=_seed(decoding.seed),
         logprobs=decoding.logprobs,
         prompt_logprobs=decoding.prompt_logprobs,
+        structured_outputs=None if rules is None else StructuredOutputsParams(grammar=rules),
         detokenize=False,
         output_kind=RequestOutputKind.DELTA,
         skip_clone=True,  # nobody else has these
     )
+    if rules is not None and hasattr(params, "_all_stop_token_ids"):
+        params._all_stop_token_ids = _Closed(decoding.stop_token_ids)  # pyright: ignore[reportPrivateUsage]
+    return params
+
+
+class _Closed(set[int]):
+    """Stop tokens to which vLLM cannot add its tokenizer's own: a grammar would end there and the answer go on."""
+
+    def add(self, element: int, /) -> None:
+        """Nothing."""
 
 
 def _seed(seed: int | None) -> int | None:

@@ -1,0 +1,8 @@
+"""What an answer is held to: one value for every engine, and what can be checked of it without one."""
+
+from __future__ import annotations
+
+from duihua.grammar.grammar import Grammar, GrammarKind
+from duihua.grammar.lowering import lowered
+
+__all__ = ["Grammar", "GrammarKind", "lowered"]
