@@ -15,9 +15,11 @@ from typing import Final
 
 from duihua.chat.answer import Answer
 from duihua.chat.choices import best, in_turn
+from duihua.chat.plans import Planner, check_options
 from duihua.chat.prompts import Prompts
 from duihua.chat.protocol import Burst, Explanation, ModelInfo, Part, TurnOptions
 from duihua.chat.schemas import call_router, check_tools
+from duihua.chat.stages import Plan, staged
 from duihua.checkpoint.adapters import Adapter
 from duihua.engine.protocol import Engine
 from duihua.errors import ContextOverflow, InvalidMessages, InvalidParameter, UnsupportedFeature
@@ -86,6 +88,7 @@ class Chat:
         self._window = window
         self._prompts = Prompts(encoder, window)
         self._stops = stops
+        self._planner = Planner(vocabulary, stops.reasoning, stops.calls, self.tokenize)
         self._name = secrets.token_hex(4)
         self._numbers = itertools.count(1)
 
@@ -104,6 +107,7 @@ class Chat:
         """See `ChatService.bursts`."""
         asked = sampling.max_tokens
         sampling = self._settled(sampling)
+        options = check_options(options, sampling)
         self._check(messages, options)
         fitted = await self._prompts.fit(
             messages, options.window, max_tokens=sampling.max_tokens, options=_render_options(options)
@@ -112,7 +116,8 @@ class Chat:
         # A checkpoint's own max_new_tokens is a default: nobody asked for more than there is room for.
         report = fitted.report if asked is not None else replace(fitted.report, clamped_from=None)
         opening = self._opening(messages, options, fitted.prompt)
-        async with aclosing(self._turn(fitted.prompt, opening, sampling, options, report)) as bursts:
+        plan = await self._planner.plan(options, opening)
+        async with aclosing(self._turn(fitted.prompt, opening, sampling, options, report, plan)) as bursts:
             async for burst in bursts:
                 yield burst
 
@@ -121,6 +126,7 @@ class Chat:
     ) -> AsyncGenerator[Event]:
         """See `ChatService.complete`."""
         sampling = self._settled(sampling)
+        options = check_options(options, sampling)
         if options.tools:
             raise UnsupportedFeature("tools", "raw text is continued without a template, which would tell of them")
         if not text:
@@ -144,7 +150,8 @@ class Chat:
             clamped_from=asked if asked and asked > room else None,
         )
         opening = opening_of(prompt, self._vocabulary, reasoning=self._stops.reasoning)
-        async with aclosing(self._turn(prompt, opening, sampling, options, report)) as bursts:
+        plan = await self._planner.plan(options, opening, is_raw=True)
+        async with aclosing(self._turn(prompt, opening, sampling, options, report, plan)) as bursts:
             async for burst in bursts:
                 for event in burst:
                     yield event
@@ -273,7 +280,13 @@ class Chat:
         )
 
     async def _turn(
-        self, prompt: Prompt, opening: Opening, sampling: Sampling, options: TurnOptions, report: WindowReport
+        self,
+        prompt: Prompt,
+        opening: Opening,
+        sampling: Sampling,
+        options: TurnOptions,
+        report: WindowReport,
+        plan: Plan | None,
     ) -> AsyncGenerator[Burst]:
         wanted = sampling.n or 1
         count = max(wanted, sampling.best_of or wanted)
@@ -287,7 +300,7 @@ class Chat:
             for choice, decoding in enumerate(decodings)
         ]
         streams = [
-            self._answer(answer, decoding, prompt, options, report)
+            self._answer(answer, decoding, prompt, options, report, plan)
             for answer, decoding in zip(answers, decodings, strict=True)
         ]
         bursts = in_turn(streams) if count == wanted else best(streams, answers, wanted)
@@ -303,7 +316,13 @@ class Chat:
         yield [TurnFinished(usage=usage, window=report)]
 
     async def _answer(
-        self, answer: Answer, decoding: Decoding, prompt: Prompt, options: TurnOptions, report: WindowReport
+        self,
+        answer: Answer,
+        decoding: Decoding,
+        prompt: Prompt,
+        options: TurnOptions,
+        report: WindowReport,
+        plan: Plan | None,
     ) -> AsyncGenerator[Burst]:
         """One choice's events, a burst for each chunk; the first begins with a `TurnStarted`."""
         request = GenerationRequest(
@@ -314,9 +333,11 @@ class Chat:
             adapter=self.info.adapter_of(options.adapter),
             cache_salt=options.cache_salt,
             priority=options.priority,
+            grammar=options.form if plan is None else None,
         )
         is_first = True
-        async with aclosing(self._engine.generate(request)) as chunks:
+        generate = self._engine.generate
+        async with aclosing(generate(request) if plan is None else staged(generate, request, plan)) as chunks:
             async for chunk in chunks:
                 burst = answer.push(chunk)
                 if is_first:
@@ -357,7 +378,7 @@ class Chat:
 
 def _render_options(options: TurnOptions) -> RenderOptions:
     return RenderOptions(
-        tools=options.tools,
+        tools=() if options.tool_choice == "none" else options.tools,
         variables=options.variables,
         now=options.started,
         generation_prompt=options.generation_prompt,

@@ -11,12 +11,13 @@ from typing import Any, Protocol
 from duihua.checkpoint.adapters import Adapter
 from duihua.engine.protocol import EngineInfo
 from duihua.events import Event, WindowReport
+from duihua.grammar import Grammar
 from duihua.image import Image
 from duihua.messages import Message
 from duihua.prompt.window import WindowPolicy
 from duihua.sampling import Sampling
 
-__all__ = ["Burst", "ChatService", "Explanation", "ModelInfo", "Part", "TurnOptions"]
+__all__ = ["Burst", "ChatService", "Explanation", "ModelInfo", "NamedTool", "Part", "TurnOptions"]
 
 
 Burst = list[Event]
@@ -44,6 +45,13 @@ class ModelInfo:
         return (self.adapter if asked is None else asked) or None
 
 
+@dataclass(frozen=True, slots=True)
+class NamedTool:
+    """The tool that must be called."""
+
+    name: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnOptions:
     """How a turn is prepared, apart from its messages and sampling.
@@ -64,6 +72,9 @@ class TurnOptions:
     continue_final: bool = False  # the answer goes on with the last message
     tools: tuple[Mapping[str, Any], ...] = ()  # schemas in OpenAI's form: {"type": "function", "function": {...}}
     parallel_tool_calls: bool = True  # False: the answer ends with its first call
+    tool_choice: str | NamedTool = "auto"  # "none": as if there were no tools; "required" or named: one call, surely
+    form: Grammar | None = None  # what the answer is held to, once thinking has ended
+    max_thinking_tokens: int | None = None  # after these the model must answer; None: no limit of its own
 
 
 @dataclass(frozen=True, slots=True)

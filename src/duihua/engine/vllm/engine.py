@@ -21,7 +21,7 @@ from duihua.engine.protocol import EngineInfo
 from duihua.engine.settings import EngineSettings, OnProgress
 from duihua.engine.vllm.failures import explain
 from duihua.engine.vllm.gathering import Gathering, tell
-from duihua.engine.vllm.grammars import rules_of
+from duihua.engine.vllm.grammars import control_ids, rules_of
 from duihua.engine.vllm.options import engine_args, rewritten
 from duihua.engine.vllm.pictures import Renderer, max_images
 from duihua.engine.vllm.processes import Children, import_quietly, starting, usable_log
@@ -151,8 +151,12 @@ class VllmEngine:
         check_request(request, self._info, self._adapters)
         self._check_seed(request)
         self._check_sizes(request)
-        rules = None if request.grammar is None else await rules_of(request.grammar, self._living().vllm_config)
-        params = sampling_params(request.decoding, room_for_answer(request, self._info), rules)
+        room = room_for_answer(request, self._info)
+        if request.grammar is None:
+            params = sampling_params(request.decoding, room)
+        else:
+            rules = await rules_of(request.grammar, self._living().vllm_config)
+            params = sampling_params(request.decoding, room, rules, control_ids(self._living()))
         last: Chunk | None = None
         is_first = True
         try:

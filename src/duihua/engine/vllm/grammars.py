@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from duihua.engine.ebnf import ebnf_of
 from duihua.errors import InvalidParameter, UnsupportedFeature
@@ -11,8 +11,9 @@ from duihua.grammar import Grammar
 
 if TYPE_CHECKING:
     from vllm.config import VllmConfig
+    from vllm.v1.engine.async_llm import AsyncLLM
 
-__all__ = ["rules_of"]
+__all__ = ["control_ids", "rules_of"]
 
 _PATIENCE: Final = 10.0  # seconds that reading a grammar may take
 
@@ -34,3 +35,9 @@ async def rules_of(grammar: Grammar, config: VllmConfig) -> str:
         raise InvalidParameter(
             grammar.kind, grammar.text[:80], f"reading it takes more than {_PATIENCE:.0f} s: make it smaller"
         ) from None
+
+
+def control_ids(llm: AsyncLLM) -> frozenset[int]:
+    """Those of its tokenizer: xgrammar takes them for the text that they are written as, so vLLM must be told."""
+    tokenizer: Any = getattr(getattr(llm, "renderer", llm), "tokenizer", None)
+    return frozenset() if tokenizer is None else frozenset(tokenizer.get_added_vocab().values())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from duihua.errors import InvalidParameter, UnsupportedFeature
@@ -16,16 +16,20 @@ __all__ = ["chunk_of", "sampling_params"]
 
 _HOTTEST: Final = 2.0  # vllm/sampling_params.py, `_verify_args`
 _NO_SEED: Final = -1  # what vLLM takes for "none"
+_FEW: Final = 64
 _SIGNED: Final = 2**63  # on a GPU its engine dies of a seed from here on (vllm/v1/worker/gpu/sample/states.py, int64)
 
 
-def sampling_params(decoding: Decoding, max_tokens: int, rules: str | None = None) -> SamplingParams:
+def sampling_params(
+    decoding: Decoding, max_tokens: int, rules: str | None = None, forbidden: Collection[int] = ()
+) -> SamplingParams:
     """What vLLM is told: token ids in small portions, no text, and only the stop tokens named.
 
     Args:
         decoding: how to choose.
         max_tokens: what there is room for.
         rules: of the grammar that the answer is held to, see `engine.ebnf`.
+        forbidden: control tokens, which such an answer has none of.
 
     Raises:
         InvalidParameter: a value that vLLM does not take.
@@ -60,15 +64,27 @@ def sampling_params(decoding: Decoding, max_tokens: int, rules: str | None = Non
         output_kind=RequestOutputKind.DELTA,
         skip_clone=True,  # nobody else has these
     )
-    if rules is not None and hasattr(params, "_all_stop_token_ids"):
-        params._all_stop_token_ids = _Closed(decoding.stop_token_ids)  # pyright: ignore[reportPrivateUsage]
+    if rules is not None:
+        _hold(params, sorted(set(forbidden).difference(decoding.stop_token_ids)))
     return params
+
+
+def _hold(params: Any, forbidden: Sequence[int]) -> None:
+    """What a grammar needs beside its rules. vLLM goes through forbidden words one by one; a bias costs nothing."""
+    if hasattr(params, "_all_stop_token_ids"):
+        params._all_stop_token_ids = _Closed(params.stop_token_ids)
+    params._bad_words_token_ids = [[token] for token in forbidden[:_FEW]]
+    if rest := forbidden[_FEW:]:
+        params.logit_bias = {**dict.fromkeys(rest, -100.0), **(params.logit_bias or {})}
 
 
 class _Closed(set[int]):
     """Stop tokens to which vLLM cannot add its tokenizer's own: a grammar would end there and the answer go on."""
 
     def add(self, element: int, /) -> None:
+        """Nothing."""
+
+    def update(self, *others: Iterable[int]) -> None:
         """Nothing."""
 
 
