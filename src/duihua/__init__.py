@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from duihua.api.reply import Reply
     from duihua.engine.settings import EngineSettings
     from duihua.errors import DuihuaError
+    from duihua.grammar.grammar import Grammar
     from duihua.image import Image
     from duihua.messages import Message
     from duihua.prompt.window import WindowPolicy
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DuihuaError",
     "EngineSettings",
+    "Grammar",
     "Image",
     "Message",
     "Model",
@@ -47,6 +49,7 @@ __version__ = "0.1.0"
 _HOMES: Final = {
     "DuihuaError": "duihua.errors",
     "EngineSettings": "duihua.engine.settings",
+    "Grammar": "duihua.grammar.grammar",
     "Image": "duihua.image",
     "Message": "duihua.messages",
     "Model": "duihua.api.model",

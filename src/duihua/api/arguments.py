@@ -4,23 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from types import MappingProxyType
+from typing import Any, Final, cast
 
-from duihua.chat.protocol import TurnOptions
+from duihua.chat.protocol import NamedTool, TurnOptions
 from duihua.errors import InvalidParameter
+from duihua.grammar import grammar_of
 from duihua.prompt.window import WindowPolicy
 from duihua.sampling import Sampling
 
-__all__ = ["adapter_name", "one_answer", "sampling_of", "turn_options", "whole_answer"]
+__all__ = ["adapter_name", "one_answer", "sampling_of", "turn_options", "whole_answer", "with_form"]
+
+
+_OF_THE_FORM: Final = ("response_format", "tool_choice", "parallel_tool_calls", "max_thinking_tokens")
 
 
 def sampling_of(values: Mapping[str, Any]) -> Sampling:
-    """Sampling parameters by name; raises InvalidParameter for a name that is none."""
+    """Sampling parameters by name; raises InvalidParameter for a name that is none, nor one of the answer's form."""
     known = Sampling.__dataclass_fields__
     for name in values:
-        if name not in known:
-            raise InvalidParameter(name, values[name], f"there is no such parameter; there are {', '.join(known)}")
-    return replace(Sampling(), **values)
+        if name not in known and name not in _OF_THE_FORM:
+            names = ", ".join((*known, *_OF_THE_FORM))
+            raise InvalidParameter(name, values[name], f"there is no such parameter; there are {names}")
+    return replace(Sampling(), **{name: value for name, value in values.items() if name in known})
+
+
+def with_form(options: TurnOptions, values: Mapping[str, Any]) -> TurnOptions:
+    """What parameters by name say of the answer's form and its calls; raises InvalidParameter for what cannot be."""
+    said: dict[str, Any] = {name: values[name] for name in _OF_THE_FORM if values.get(name) is not None}
+    if "response_format" in said:
+        said["form"] = grammar_of(said.pop("response_format"))
+    if isinstance(choice := said.get("tool_choice"), Mapping):
+        function: Any = cast("Mapping[str, Any]", choice).get("function")
+        if not isinstance(function, Mapping) or not isinstance(name := cast("Any", function).get("name"), str):
+            raise InvalidParameter("tool_choice", choice, 'give {"type": "function", "function": {"name": ...}}')
+        said["tool_choice"] = NamedTool(name)
+    if not isinstance(said.get("parallel_tool_calls", True), bool):
+        raise InvalidParameter("parallel_tool_calls", said["parallel_tool_calls"], "give true or false")
+    return replace(options, **said)
 
 
 def one_answer(sampling: Sampling) -> Sampling:
@@ -38,14 +59,20 @@ def whole_answer(sampling: Sampling) -> Sampling:
     return one_answer(sampling)
 
 
-def turn_options(window: object, adapter: object = None, tools: object = ()) -> TurnOptions:
-    """How a turn is prepared; raises InvalidParameter for what is no window policy, adapter's name or list of tools."""
+def turn_options(
+    window: object, adapter: object = None, tools: object = (), values: Mapping[str, Any] = MappingProxyType({})
+) -> TurnOptions:
+    """How a turn is prepared; raises InvalidParameter for what is no window policy, adapter's name or list of tools.
+
+    Args:
+        values: parameters by name, of which those of the answer's form are read.
+    """
     if not isinstance(window, WindowPolicy):
         raise InvalidParameter("window", window, "give a duihua.WindowPolicy, such as WindowPolicy(overflow='error')")
     if not isinstance(tools, Sequence) or isinstance(tools, str):
         raise InvalidParameter("tools", tools, "give a list of schemas in OpenAI's form")
     schemas = tuple(cast("Sequence[Mapping[str, Any]]", tools))
-    return TurnOptions(window=window, adapter=adapter_name(adapter), tools=schemas)
+    return with_form(TurnOptions(window=window, adapter=adapter_name(adapter), tools=schemas), values)
 
 
 def adapter_name(name: object) -> str | None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, TypedDict, Unpack, cast
 
-from duihua.api.arguments import adapter_name, one_answer, sampling_of, turn_options, whole_answer
+from duihua.api.arguments import adapter_name, one_answer, sampling_of, turn_options, whole_answer, with_form
 from duihua.api.compose import OnProgress, open_chat
 from duihua.api.history import History, extended, read_history
 from duihua.api.loop import Loop
@@ -83,7 +83,10 @@ def load(
 class Model:
     """A loaded model. Every method may be called from any thread; the `a...` twins from any event loop.
 
-    Sampling parameters are those of `duihua.Sampling`, given by name: `model.chat("hi", temperature=0)`.
+    Sampling parameters are those of `duihua.Sampling`, given by name: `model.chat("hi", temperature=0)`. Beside them:
+    `response_format`, what the answer is held to, a pydantic model class, a JSON schema, a `duihua.Grammar` or OpenAI's
+    `response_format`; `max_thinking_tokens`, after which the model must answer; and with tools, as in OpenAI's API,
+    `tool_choice` and `parallel_tool_calls`.
     `adapter` is the name of a LoRA adapter, "" the base model, and None the adapter that was loaded as the model,
     if one was, else the base; a name that is not loaded raises `UnknownModel`.
     Closing frees the memory; it is also a context manager.
@@ -126,7 +129,7 @@ class Model:
             RequestError, EngineError: see `ChatService.stream`.
         """
         asked = self._asked(text, _listed(history), system)
-        return self._loop.run(self._turn(asked, turn_options(window, adapter, tools), sampling))
+        return self._loop.run(self._turn(asked, turn_options(window, adapter, tools, sampling), sampling))
 
     async def achat(
         self,
@@ -141,7 +144,7 @@ class Model:
     ) -> tuple[Reply, list[Any]]:
         """The async twin of `chat`; cancelling it stops the generation."""
         asked = await self._asked_apart(text, _listed(history), system)
-        return await self._loop.hand_over(self._turn(asked, turn_options(window, adapter, tools), sampling))
+        return await self._loop.hand_over(self._turn(asked, turn_options(window, adapter, tools, sampling), sampling))
 
     def stream(
         self,
@@ -157,7 +160,7 @@ class Model:
         """The events of one turn as they come; closing the iterator stops the generation."""
         self._loop.check_open()
         _, before, user = self._asked(text, _listed(history), system)
-        options = turn_options(window, adapter, tools)
+        options = turn_options(window, adapter, tools, sampling)
         return self._loop.iterate(self._chat.stream([*before, *user], sampling_of(sampling), options))
 
     def astream(
@@ -173,7 +176,7 @@ class Model:
     ) -> AsyncGenerator[Event]:
         """The async twin of `stream`."""
         self._loop.check_open()
-        given, asked, options = _listed(history), sampling_of(sampling), turn_options(window, adapter, tools)
+        given, asked, options = _listed(history), sampling_of(sampling), turn_options(window, adapter, tools, sampling)
         if may_hold_pictures(text, given):
             return self._astream(text, given, system, asked, options)
         _, before, user = self._asked(text, given, system)
@@ -197,7 +200,7 @@ class Model:
         **sampling: Any,
     ) -> ModelConversation:
         """A conversation that keeps its own history; its adapter may be changed between turns."""
-        options = turn_options(window, adapter)
+        options = turn_options(window, adapter, (), sampling)
         inner = Conversation(
             self._chat,
             system=system,
@@ -257,7 +260,7 @@ class Model:
     ) -> Explanation:
         """What the model would see of these messages: who owns which tokens, and what would be dropped."""
         self._loop.check_open()
-        asked, options = sampling_of(sampling), turn_options(window, None, tools)
+        asked, options = sampling_of(sampling), turn_options(window, None, tools, sampling)
         parsed = parse_messages(messages, read_image=self._read_image)
         return self._loop.call(lambda: self._chat.explain(parsed, asked, options))
 
@@ -312,7 +315,7 @@ class Model:
         return turn()
 
     def _continued(self, text: str, adapter: str | None, sampling: Mapping[str, Any]) -> Coroutine[Any, Any, Reply]:
-        options = turn_options(WindowPolicy(), adapter)
+        options = turn_options(WindowPolicy(), adapter, (), sampling)
         return self._whole(self._chat.complete(check_words(text), whole_answer(sampling_of(sampling)), options))
 
     @staticmethod
@@ -344,7 +347,8 @@ class ModelConversation:
         """Say something and watch the reply come; closing the iterator stops it and keeps what was said."""
         self._loop.check_open()
         user = user_message(text, self._read_image)
-        return self._loop.iterate(self._send(user.parts, one_answer(sampling_of(sampling))))
+        options = with_form(self._conversation.options, sampling)
+        return self._loop.iterate(self._send(user.parts, one_answer(sampling_of(sampling)), options))
 
     @property
     def history(self) -> tuple[Message, ...]:
@@ -373,15 +377,19 @@ class ModelConversation:
         """Forget every turn; the system prompt stays."""
         self._conversation.clear()
 
-    async def _send(self, said: Sequence[str | Image], sampling: Sampling) -> AsyncGenerator[Event]:
-        usual = self._conversation.sampling
-        self._conversation.sampling = sampling.over(usual)
+    async def _send(
+        self, said: Sequence[str | Image], sampling: Sampling, options: TurnOptions
+    ) -> AsyncGenerator[Event]:
+        usual, usual_options = self._conversation.sampling, self._conversation.options
+        self._conversation.sampling, self._conversation.options = sampling.over(usual), options
         try:
             async with aclosing(self._conversation.send(said)) as events:
                 async for event in events:
                     yield event
         finally:
+            started = self._conversation.options.started  # which the first turn settles for all
             self._conversation.sampling = usual
+            self._conversation.options = replace(usual_options, started=started)
 
 
 def _listed(history: History | None) -> History | None:

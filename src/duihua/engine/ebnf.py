@@ -23,6 +23,7 @@ _RAW: Final = re.compile(r'^(\w+ ::= )\(\(\[\^\\"\\\\\\r\\n\]\)\)$', re.MULTILIN
 _ESCAPED: Final = r'\1(([^\\0-\\x1f\\"\\\\\\ud800-\\udfff]) | ("\\\\" [\\"\\\\/bfnrt]))'
 # A key that was not declared may be a declared one in escapes: it has none before it differs from all of those.
 _ANY: Final = r"[^\0-\x1f\"\\\r\n"
+_SHORT: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\x([0-9a-f]{2})")
 _KEY: Final = re.compile(r"^\w*_addl_key\w* ::= .*$", re.MULTILINE)
 _KEY_ESCAPE: Final = ' | ("\\\\" basic_escape basic_string_sub)'
 
@@ -76,11 +77,16 @@ def _of_schema(library: type[xgrammar.Grammar], grammar: Grammar) -> str:
     schema = {"type": "object"} if grammar.kind == "json_object" else lowered(grammar.text)
     rules = str(library.from_json_schema(json.dumps(schema), any_whitespace=False))
     rules = _RAW.sub(_ESCAPED, rules).replace(_ANY, _ANY + r"\ud800-\udfff")
-    return _KEY.sub(lambda line: line[0].replace(_KEY_ESCAPE, ""), rules)
+    return _read_back(_KEY.sub(lambda line: line[0].replace(_KEY_ESCAPE, ""), rules))
 
 
 def _of_regex(library: type[xgrammar.Grammar], grammar: Grammar) -> str:
-    return str(library.from_regex(grammar.text))
+    return _read_back(str(library.from_regex(grammar.text)))
+
+
+def _read_back(rules: str) -> str:
+    """Rules as xgrammar reads them: it writes `\\xe9a` for "éa" and would read one character there."""
+    return _SHORT.sub(r"\1\\u00\2", rules)
 
 
 def _of_choice(_: type[xgrammar.Grammar], grammar: Grammar) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from duihua.grammar.asked import grammar_of
 from duihua.grammar.grammar import Grammar, GrammarKind
 from duihua.grammar.lowering import lowered
 
-__all__ = ["Grammar", "GrammarKind", "lowered"]
+__all__ = ["Grammar", "GrammarKind", "grammar_of", "lowered"]
