@@ -99,8 +99,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=12_000)
     parser.add_argument("--tokens-per-step", type=int, default=131_072)
     parser.add_argument("--limit-s", type=float, default=1e9, help="most seconds of the training")
-    parser.add_argument("--rate", type=float, default=4e-3, help="of AdamW")
-    parser.add_argument("--muon-rate", type=float, default=0.012, help="of Muon for the layers' matrices; 0: AdamW")
+    parser.add_argument("--rate", type=float, default=3e-3, help="of AdamW")
+    parser.add_argument("--muon-rate", type=float, default=0.01, help="of Muon for the layers' matrices; 0: AdamW")
     parser.add_argument("--plain", action="store_true", help="without torch.compile")
     return parser.parse_args()
 

@@ -73,8 +73,10 @@ def through_block(block: Any, states: Tensor, cos: Tensor, sin: Tensor, known: T
     query, key, value = attn.qkv(block.norm1(states)).unflatten(-1, (3, attn.num_heads, -1)).unbind(2)
     query, key = apply_rotary_pos_emb_vision(query, key, cos, sin)
     query, key, value = (part.transpose(1, 2) for part in (query, key, value))
-    seen = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=known)
-    states = states + attn.proj(seen.transpose(1, 2).flatten(2))
+    # By hand: 64 patches are few, and no kernel's way with a mask (weights of minus infinity) can break a training.
+    scores = (query @ key.mT).float() * query.shape[-1] ** -0.5
+    weights = scores.masked_fill(~known, torch.finfo(scores.dtype).min).softmax(-1).to(value.dtype)
+    states = states + attn.proj((weights @ value).transpose(1, 2).flatten(2))
     return states + block.mlp(block.norm2(states))
 
 
