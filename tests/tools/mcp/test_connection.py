@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-from importlib.machinery import ModuleSpec
+import sys
 
 import pytest
 
@@ -13,11 +12,6 @@ from duihua.tools.mcp.server import McpServer
 
 
 def test_without_the_package_the_command_that_brings_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = importlib.util.find_spec
-
-    def find(name: str, package: str | None = None) -> ModuleSpec | None:
-        return None if name == "mcp" else found(name, package)
-
-    monkeypatch.setattr("duihua.tools.mcp.connection.find_spec", find)
+    monkeypatch.setitem(sys.modules, "mcp", None)  # as where it is not installed
     with pytest.raises(ConfigError, match=r"pip install 'duihua\[mcp\]'"):
         McpConnection(McpServer(name="s", command=["x"]))

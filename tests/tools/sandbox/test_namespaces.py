@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tools.sandbox.apart import apart
+from tools.sandbox.test_confine import WITHOUT
 
 CODE = """
 import os, socket, sys
@@ -30,11 +31,13 @@ def test_a_child_is_alone(tmp_path: Path) -> None:
 
 
 def test_where_there_are_none_the_process_is_as_it_was() -> None:
-    code = """
-    import os
-    from duihua.tools.sandbox.kernel import prctl
-    from duihua.tools.sandbox import namespaces
-    namespaces._UNSHARE = {os.uname().machine: 9999}
-    print(namespaces.enter_namespaces(), os.getpid() > 1)
-    """
+    code = (
+        WITHOUT
+        + """
+import os
+from duihua.tools.sandbox.namespaces import enter_namespaces
+without(272, error=1)
+print(enter_namespaces(), os.getpid() > 1)
+"""
+    )
     assert apart(code) == "False True"
