@@ -256,17 +256,19 @@ import threading
 from duihua.tools.interpreter import Interpreter
 interpreter = Interpreter()
 threading.Thread(target=interpreter.run, args=("import time; time.sleep(999)",), daemon=True).start()
-print(interpreter._process.pid, flush=True)
+print(interpreter._process.pid, interpreter.directory, flush=True)
 sys.stdin.read()
 """
     with subprocess.Popen(
         [sys.executable, "-I", "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as owner:
         assert owner.stdout is not None
-        watcher = psutil.Process(int(owner.stdout.readline()))
+        number, directory = owner.stdout.readline().split()
+        watcher = psutil.Process(int(number))
         processes = [watcher, *watcher.children()]
         owner.send_signal(signal.SIGKILL)
     assert gone(processes)
+    assert not os.path.exists(directory)
 
 
 # Where it cannot be shut in

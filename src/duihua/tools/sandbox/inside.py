@@ -6,6 +6,7 @@ when whoever started them is gone, and tells how the child ended by its own exit
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -13,6 +14,7 @@ import signal
 import sys
 from typing import Any, cast
 
+from duihua.tools.folder import remove
 from duihua.tools.sandbox.confine import confine, readable_by_python, set_limits
 from duihua.tools.sandbox.kernel import is_linux, prctl
 from duihua.tools.sandbox.namespaces import enter_namespaces
@@ -40,7 +42,7 @@ def main(requests: int, replies: int, lifeline: int) -> None:
         os.close(alive)
         os.close(replies)
         asked.close()
-        _watch(child, ended, lifeline)
+        _watch(child, ended, lifeline, settings["directory"])
     os.close(ended)
     os.close(lifeline)
     if is_linux():
@@ -65,14 +67,17 @@ def _serve(asked: Any, replies: int, holds: list[str], session: Session) -> None
     os._exit(0)  # threads that the code left behind keep nobody waiting
 
 
-def _watch(child: int, ended: int, lifeline: int) -> None:
+def _watch(child: int, ended: int, lifeline: int, directory: str) -> None:
     """Wait for the child's end, or bring it about when we are no longer needed; does not return."""
     poll = select.poll()
     for pipe in (ended, lifeline):
         poll.register(pipe, select.POLLIN)
-    poll.poll()
+    ready = [pipe for pipe, _ in poll.poll()]
     os.kill(child, signal.SIGKILL)  # where it has ended, that changes nothing; code may write to its end of the pipe
     status = os.waitpid(child, 0)[1]
+    if lifeline in ready:  # nobody else is left to do it
+        with contextlib.suppress(OSError):
+            remove(directory)
     code = os.waitstatus_to_exitcode(status)
     sys.stderr.flush()
     os._exit(code if code >= 0 else 128 - code)
