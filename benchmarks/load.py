@@ -45,6 +45,7 @@ class Load:
     history: int = 0  # messages before the first question; then each question is asked after all that was said before
     history_words: int = 0  # of each of those
     picture: Size | None = None  # each question shows one of this size, seen never before
+    form: str = ""  # `"response_format":{...},` of each request; its answers may end by themselves
 
 
 def request_bytes(messages: Sequence[bytes], *, tokens: int, streamed: bool, more: str = "") -> bytes:
@@ -57,7 +58,8 @@ def request_bytes(messages: Sequence[bytes], *, tokens: int, streamed: bool, mor
         more: further members of the body, `"seed":7,`.
     """
     stream = '"stream":true,"stream_options":{"include_usage":true},' if streamed else ""
-    start = f'{{"model":"{MODEL_NAME}","temperature":0,"max_tokens":{tokens},"ignore_eos":true,{more}{stream}'
+    endless = "" if '"response_format"' in more else '"ignore_eos":true,'
+    start = f'{{"model":"{MODEL_NAME}","temperature":0,"max_tokens":{tokens},{endless}{more}{stream}'
     body = start.encode() + b'"messages":[' + b",".join(messages) + b"]}"
     head = (
         "POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
@@ -107,7 +109,8 @@ class Talk:
         return question(make_text(seed, words), seed, self._load.picture)
 
     def _request(self, messages: Sequence[bytes]) -> bytes:
-        return request_bytes(messages, tokens=self._load.tokens, streamed=self._load.streamed)
+        load = self._load
+        return request_bytes(messages, tokens=load.tokens, streamed=load.streamed, more=load.form)
 
 
 @dataclass(slots=True)

@@ -85,7 +85,7 @@ def _of_regex(library: type[xgrammar.Grammar], grammar: Grammar) -> str:
 
 
 def _read_back(rules: str) -> str:
-    """Rules as xgrammar reads them: it writes `\\xe9a` for "éa" and would read one character there."""
+    """Rules as xgrammar reads them: it writes "éa" with two hexadecimal digits, and would read three of them there."""
     return _SHORT.sub(r"\1\\u00\2", rules)
 
 

@@ -74,8 +74,14 @@ class Grammars:
         self._size = size
         self._compiler: Any = None
         self._lock = threading.Lock()
+        self._making = threading.Lock()  # of the compiler, which takes seconds for some tokenizers
         self._compiled: OrderedDict[Grammar, Any] = OrderedDict()
         self._threads = ThreadPoolExecutor(_THREADS, "duihua-grammars")
+
+    @property
+    def kept(self) -> int:
+        """How many are kept compiled."""
+        return len(self._compiled)
 
     async def matcher(self, grammar: Grammar, stop_token_ids: Sequence[int]) -> Matcher:
         """The start of an answer that is held to a grammar and ends with one of these tokens.
@@ -130,7 +136,7 @@ class Grammars:
                 total -= self._compiled.popitem(last=False)[1].memory_size_bytes
 
     def _own_compiler(self) -> Any:
-        with self._lock:
+        with self._making:
             if self._compiler is None:
                 library = import_xgrammar()
                 if self._vocabulary is None:
