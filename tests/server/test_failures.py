@@ -61,11 +61,12 @@ def test_each_error_has_its_status_and_object(
 
 
 def test_every_error_that_is_raised_on_purpose_has_a_status_of_its_own() -> None:
-    """Those that end the program before a server runs are not told over HTTP."""
+    """Those that end the program before a server runs are not told over HTTP, nor what is told to a model."""
     kinds = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, DuihuaError)]
     known = {errors.ContextOverflow, errors.InvalidImage, errors.InvalidMessages, errors.InvalidParameter}
     known |= {errors.UnsupportedFeature}
     never = {errors.DuihuaError, errors.ConfigError, errors.EngineError}
+    never |= {kind for kind in kinds if issubclass(kind, errors.ToolError)}
     for kind in set(kinds) - known - never:
         assert failure_of(kind("no")).code != "internal_error", kind
 

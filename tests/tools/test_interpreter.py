@@ -135,6 +135,7 @@ def test_threads_and_what_the_code_does_to_its_output_are_its_own(shared: Interp
         "import socket; socket.create_connection(('127.0.0.1', {port}))",
         "import urllib.request; urllib.request.urlopen('http://127.0.0.1:{port}/')",
         "import asyncio; asyncio.run(asyncio.open_connection('127.0.0.1', {port}))",
+        "import socket; socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)[0].sendto(b'x', '/dev/log')",
         "import os; os.kill({pid}, 9); 1/0",
         "open({outside!r}, 'w')",
         "import os; os.remove({outside!r})",

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from tools.sandbox.apart import DENIED, apart
 
@@ -17,6 +20,8 @@ from duihua.tools.sandbox.kernel import forgo_privileges, system_call
 from duihua.tools.sandbox.seccomp import restrict_calls
 other, file = int(sys.argv[1]), sys.argv[2]
 pair = socket.socketpair()
+letters = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+box = file + ".socket"
 forgo_privileges()
 print(restrict_calls(without_truncate=True))
 libc = ctypes.CDLL(None, use_errno=True)
@@ -28,6 +33,9 @@ print(*{
     "fork": denied(os.fork), "exec": denied(os.execv, "/bin/true", ["true"]),
     "run": denied(subprocess.run, ["true"]), "spawn": denied(os.posix_spawn, "/bin/true", ["true"], {}),
     "socket": denied(socket.socket), "unix": denied(socket.socket, socket.AF_UNIX),
+    "letter": denied(letters[0].sendto, b"x", box), "to": denied(letters[0].connect, box),
+    "message": denied(letters[0].sendmsg, [b"x"], [], 0, box), "name": denied(letters[0].bind, box + "2"),
+    "hear": denied(pair[0].listen), "pair": denied(socket.socketpair, 30),
     "kill": denied(os.kill, other, 0), "all": denied(os.kill, -1, 0), "group": denied(os.killpg, other, 0),
     "limit": denied(resource.prlimit, other, resource.RLIMIT_CPU, (1, 1)),
     "nice": denied(os.setpriority, os.PRIO_PROCESS, other, 19),
@@ -42,7 +50,7 @@ print(*{
 thread = threading.Thread(target=print, args=("a thread",))
 thread.start(), thread.join()
 print(denied(os.kill, os.getpid(), 0), denied(resource.setrlimit, resource.RLIMIT_CORE, (0, 0)),
-      denied(pair[0].send, b"x"), denied(os.sched_setaffinity, 0, os.sched_getaffinity(0)))
+      denied(pair[0].send, b"x"), denied(letters[0].send, b"x"), denied(os.sched_setaffinity, 0, os.sched_getaffinity(0)))
 signal.raise_signal(signal.SIGCHLD)
 print("alive")
 """
@@ -52,15 +60,20 @@ print("alive")
 def test_what_reaches_beyond_the_process_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("here")
+    box = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    box.setblocking(False)
+    box.bind(f"{file}.socket")
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, process_group=0) as other:
         shown = apart(CODE, str(other.pid), str(file)).splitlines()
         assert other.poll() is None
         other.communicate(b"\n")
     assert shown[0] == "True"
-    refused, rest = shown[1:27], shown[27:]
+    refused, rest = shown[1:33], shown[33:]
     assert [line for line in refused if "Error" not in line] == []
     assert "('new', 'OSError')" in refused
-    assert rest == ["a thread", "done done done done", "alive"]
+    assert rest == ["a thread", "done done done done done", "alive"]
+    with box, pytest.raises(BlockingIOError):
+        box.recv(1)
     assert file.read_text() == "here"
     assert os.stat(file).st_mode & 0o777
 

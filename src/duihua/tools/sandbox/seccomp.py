@@ -34,7 +34,9 @@ _REFUSED: dict[str, tuple[int | None, int | None]] = {
     "sched_setscheduler": (144, 119), "sched_setparam": (142, 118), "sched_setattr": (314, 274),
     "migrate_pages": (256, 238), "move_pages": (279, 239),
     # the network
-    "socket": (41, 198), "io_uring_setup": (425, 425), "io_uring_enter": (426, 426), "io_uring_register": (427, 427),
+    "socket": (41, 198), "connect": (42, 203), "bind": (49, 200), "listen": (50, 201), "accept": (43, 202),
+    "accept4": (288, 242), "sendmsg": (46, 211), "sendmmsg": (307, 269),
+    "io_uring_setup": (425, 425), "io_uring_enter": (426, 426), "io_uring_register": (427, 427),
     # memory that no limit counts, and that outlives the process
     "memfd_create": (319, 279), "memfd_secret": (447, 447), "shmget": (29, 194), "shmat": (30, 196),
     "msgget": (68, 186), "semget": (64, 190), "mq_open": (240, 180), "add_key": (248, 217),
@@ -60,6 +62,8 @@ _TRUNCATE = (76, 45)  # by a path: Landlock knows it from version 3 on
 _CLONE, _CLONE3 = (56, 220), (435, 435)
 _CLONE_THREAD = 0x10000
 _ON_ITSELF = ((62, 129), (200, 130), (234, 131), (302, 261), (203, 122))  # kill, tkill, tgkill, prlimit64, affinity
+_SOCKETPAIR, _UNIX = (53, 199), 1  # two ends that know each other only
+_SENDTO = (44, 206)  # with no address: the other end of a pair
 _REFUSED_VALUES = (  # call, its argument, values of that which are refused
     ((157, 167), 0, (1,)),  # prctl: who is told of a parent's death
     ((72, 25), 1, (8, 10, 15)),  # fcntl: whom a file's events signal
@@ -115,6 +119,9 @@ def _program(machine: str, own_id: int, *, without_truncate: bool) -> Sequence[_
         on(call, refuse)
     on(_CLONE3, missing)  # its flags cannot be looked at; the C library then uses clone
     on(_CLONE, [(_LOAD, 0, 0, 16), (_ANY_BIT, 1, 0, _CLONE_THREAD), *refuse, *allow])
+    on(_SOCKETPAIR, [(_LOAD, 0, 0, 16), (_EQUAL, 1, 0, _UNIX), *refuse, *allow])
+    both_halves = [step for half in (48, 52) for step in ((_LOAD, 0, 0, half), (_EQUAL, 1, 0, 0), *refuse)]
+    on(_SENDTO, [*both_halves, *allow])
     for call in _ON_ITSELF:
         on(call, [(_LOAD, 0, 0, 16), (_EQUAL, 1, 0, 0), (_EQUAL, 0, 1, own_id), *allow, *refuse])
     for call, argument, values in _REFUSED_VALUES:
