@@ -97,6 +97,25 @@ def test_requests_may_follow_each_other_at_once() -> None:
     assert reply.index(b"ok") > reply.index(b"hello world")
 
 
+def test_a_client_of_the_first_version_gets_no_chunks() -> None:
+    streamed = json.dumps({"messages": HELLO, "stream": True}).encode()
+    asked = [
+        ASK.replace(b"HTTP/1.1", b"HTTP/1.0") + b"content-length: %d\r\n\r\n%b" % (len(body), body)
+        for body in (BODY, streamed)
+    ]
+    whole, stream = answered(*asked)
+    for reply in (whole, stream):
+        head = reply.partition(b"\r\n\r\n")[0].lower()
+        assert status(reply) == 200
+        assert b"chunked" not in head
+        assert b"connection: close" in head
+    assert json.loads(whole.partition(b"\r\n\r\n")[2])["choices"]
+    frames = stream.partition(b"\r\n\r\n")[2]
+    assert frames.startswith(b"data: {")
+    assert frames.endswith(b"data: [DONE]\n\n")
+    assert all(line.startswith(b"data: ") for line in frames.split(b"\n") if line)
+
+
 def test_a_wish_for_another_protocol_is_passed_over() -> None:
     """Java's client sends one with whatever it asks first."""
     wish = b"connection: Upgrade, HTTP2-Settings, close\r\nupgrade: h2c\r\nhttp2-settings: AAEAAEAA\r\n"

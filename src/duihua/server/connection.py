@@ -127,6 +127,8 @@ class BoundedConnection(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         self._served = cycle
+        if cycle.scope["http_version"] == "1.0":  # which knows no chunks: what has no length ends with the connection
+            cycle.chunked_encoding, cycle.expected_content_length = False, _AnyLength()
         super()._start_asgi_task(cycle, app)
 
     def _is_answering(self) -> bool:
@@ -182,6 +184,19 @@ class BoundedConnection(HttpToolsProtocol):
         self.on_refused(failure, request_id)
         # A connection closed with something unread is reset, and what was written may be lost.
         self._coming = self.loop.call_later(_LINGER, self._give_up)
+
+
+class _AnyLength:
+    """Stands for the bytes that uvicorn expects of a body, where none can say how many."""
+
+    def __lt__(self, _: object) -> bool:
+        return False
+
+    def __sub__(self, _: object) -> _AnyLength:
+        return self
+
+    def __ne__(self, _: object) -> bool:
+        return False
 
 
 def _stop(timer: asyncio.TimerHandle | None) -> None:
