@@ -25,7 +25,7 @@ from paper import also_written, machine
 
 from duihua.api.compose import open_chat
 from duihua.chat.chat import Chat
-from duihua.chat.conversation import Reply
+from duihua.chat.fold import Reply
 from duihua.chat.protocol import TurnOptions
 from duihua.events import TurnStarted
 from duihua.messages import Message

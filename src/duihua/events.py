@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from duihua.image import Image
-from duihua.messages import SampledRun, ToolCall
+from duihua.messages import Message, SampledRun, ToolCall
 
 __all__ = [
     "Chunk",
@@ -15,6 +15,7 @@ __all__ = [
     "FinishReason",
     "Finished",
     "ReasoningDelta",
+    "RoundFinished",
     "TextDelta",
     "TokenLogprobs",
     "ToolCallDelta",
@@ -28,8 +29,8 @@ __all__ = [
 
 EngineFinish = Literal["stop", "length"]
 FinishReason = Literal["stop", "length", "tool_calls", "context_full"]
-"""Why an answer ended: by itself, by a limit, with calls for the caller to run, or with calls whose results no longer
-fit the context window."""
+"""Why an answer ended: by itself, by a limit, with calls that nothing answered (the caller's to run, or those that the
+tool loop may not run any more), or with calls whose results no longer fit the context window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,15 @@ class Usage:
     completion_tokens: int  # stop tokens included
     cached_tokens: int = 0  # of the prompt
     reasoning_tokens: int = 0  # of the completion
+
+    def __add__(self, other: Usage) -> Usage:
+        """Both together."""
+        return Usage(
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            completion_tokens=self.completion_tokens + other.completion_tokens,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
+            reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,15 +152,32 @@ class ToolCallReady:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RoundFinished:
+    """An answer is complete whose calls the tool loop sees to: their results follow, and then the next answer."""
+
+    message: Message  # the answer, for the history
+    token_ids: tuple[int, ...] = ()  # as in `Finished`
+    logprobs: tuple[TokenLogprobs, ...] = ()
+    usage: Usage  # of this answer
+    choice: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ToolResult:
-    """What a call gave where the tool loop ran it; it goes back to the model."""
+    """What became of a call in the tool loop."""
 
     call: ToolCall
-    content: str
+    content: str  # what the model is told
     images: tuple[Image, ...] = ()
+    is_seen: bool = True  # the model gets the pictures too
     is_error: bool = False  # the content says what went wrong
-    seconds: float = 0.0
+    seconds: float = 0.0  # that the tool ran
     choice: int = 0
+
+    @property
+    def message(self) -> Message:
+        """The result as it goes back to the model."""
+        return Message("tool", self.content, tool_call_id=self.call.id, name=self.call.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,4 +202,14 @@ class TurnFinished:
     window: WindowReport
 
 
-Event = TurnStarted | TextDelta | ReasoningDelta | ToolCallDelta | ToolCallReady | ToolResult | Finished | TurnFinished
+Event = (
+    TurnStarted
+    | TextDelta
+    | ReasoningDelta
+    | ToolCallDelta
+    | ToolCallReady
+    | RoundFinished
+    | ToolResult
+    | Finished
+    | TurnFinished
+)

@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from chat.talk import Turnstile, chat, collect, engine, ids
-from duihua.chat.conversation import Conversation, Reply
+from duihua.chat.conversation import Conversation
+from duihua.chat.fold import Reply
 from duihua.engine.scripted import ScriptedEngine
 from duihua.errors import ConversationBusy, GenerationFailed, InvalidMessages, InvalidParameter, UnsupportedFeature
 from duihua.events import TextDelta, ToolCallDelta, ToolCallReady

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from chat.talk import chat, collect, engine, ids
-from duihua.chat.conversation import Conversation, Reply
+from duihua.chat.conversation import Conversation
+from duihua.chat.fold import Reply
 from duihua.chat.protocol import TurnOptions
 from duihua.engine.scripted import ScriptedEngine
 from duihua.errors import InvalidMessages, InvalidParameter, RequestError, UnsupportedFeature

@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
+from duihua.chat.fold import TurnFold
 from duihua.chat.protocol import ChatService, Explanation, TurnOptions
+from duihua.chat.tool_loop import LoopLimits, stream_with_tools
 from duihua.errors import ConversationBusy, InvalidMessages, InvalidParameter
-from duihua.events import Event, Finished, ReasoningDelta, TextDelta, ToolCallReady, TurnFinished
+from duihua.events import Event, TurnFinished
 from duihua.image import Image
-from duihua.messages import ImageAt, Message, SampledRun, ToolCall
+from duihua.messages import ImageAt, Message
 from duihua.prompt.window import WindowPolicy
 from duihua.sampling import Sampling
+from duihua.tools.toolbox import Toolbox
 
-__all__ = ["Conversation", "Entry", "Outcome", "Reply"]
+__all__ = ["Conversation", "Entry", "Outcome"]
 
 Outcome = Literal["complete", "stopped", "failed", "returned"]
 
@@ -26,48 +29,12 @@ Outcome = Literal["complete", "stopped", "failed", "returned"]
 class Entry:
     """Something that happened: a message, and what became of its turn.
 
-    "stopped": the answer was cut short by the user and kept; "failed": an error ended the turn; "returned": it
-    was stopped before the first token. The messages of failed and returned turns are not in the context.
+    "stopped": the turn was cut short and kept, by the user, or by an error after tools had run; "failed": an error
+    ended it; "returned": it was stopped before the first token. The context has nothing of the last two.
     """
 
     message: Message
     outcome: Outcome = "complete"
-
-
-@dataclass(slots=True)
-class Reply:
-    """An answer put together from its events."""
-
-    text: list[str] = field(default_factory=list[str])
-    reasoning: list[str] = field(default_factory=list[str])
-    calls: list[ToolCall] = field(default_factory=list[ToolCall])
-    sampled: tuple[SampledRun, ...] = ()
-
-    def add(self, event: Event) -> None:
-        """Take in one event of choice 0."""
-        if isinstance(event, TextDelta) and event.choice == 0:
-            self.text.append(event.text)
-        elif isinstance(event, ReasoningDelta) and event.choice == 0:
-            self.reasoning.append(event.text)
-        elif isinstance(event, ToolCallReady) and event.choice == 0:
-            self.calls.append(event.call)
-        elif isinstance(event, Finished) and event.choice == 0:
-            self.sampled = event.sampled
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether anything was said."""
-        return bool(self.text or self.reasoning or self.calls)
-
-    def message(self) -> Message:
-        """The answer as a message."""
-        return Message(
-            "assistant",
-            "".join(self.text),
-            reasoning="".join(self.reasoning),
-            tool_calls=tuple(self.calls),
-            sampled=self.sampled,
-        )
 
 
 class Conversation:
@@ -77,15 +44,22 @@ class Conversation:
     model sees next. An error leaves the context as it was. A stop keeps the partial answer, or, before the first
     token, gives the user's message back in `unsent` and `unsent_images`.
 
+    What tools have done is done: calls that were run stay in the context with their results, whatever ends the turn, so
+    that none is run again unknown to the model. A call that was stopped says so as its result; one that was not whole,
+    or not begun, is dropped.
+
     Attributes:
         system: the system prompt; may be changed between turns.
         sampling, window, options: how the next turn is made.
+        toolbox: what the model may call, and is run; may be changed between turns, and is not closed here. None: no
+            tools but those of `options`, whose calls end the turn and are the caller's.
+        limits: how long a turn may go on calling.
         unsent: the words of the last message while it has no answer: its turn runs, failed, or was stopped before
             its first token; else None.
         unsent_images: the pictures among them.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  the attributes that a conversation begins with
         self,
         chat: ChatService,
         *,
@@ -93,12 +67,16 @@ class Conversation:
         sampling: Sampling = Sampling(),
         window: WindowPolicy = WindowPolicy(),
         history: Sequence[Message] = (),
+        toolbox: Toolbox | None = None,
+        limits: LoopLimits = LoopLimits(),
     ) -> None:
         self.chat = chat
         self.system = system
         self.sampling = sampling
         self.window = window
         self.options = TurnOptions()
+        self.toolbox = toolbox
+        self.limits = limits
         self.unsent: str | None = None
         self.unsent_images: tuple[ImageAt, ...] = ()
         self._entries = [Entry(message) for message in history]
@@ -131,54 +109,83 @@ class Conversation:
         """What the model would see if it were to answer now; a conversation without turns raises InvalidMessages."""
         return self.chat.explain(self._messages(), self.sampling, self._turn_options())
 
-    async def send(self, said: str | Iterable[str | Image]) -> AsyncGenerator[Event]:
+    async def send(self, said: str | Iterable[str | Image] | None) -> AsyncGenerator[Event]:
         """One turn: say something, words or words and pictures in their order, and stream the answer.
 
         Closing the generator, or cancelling the task that reads it, stops the turn.
 
+        Args:
+            said: None where the context ends with results of calls, after a turn that ended early: they are answered.
+
         Raises:
             ConversationBusy: a turn is running.
-            RequestError, EngineError: see `ChatService.stream`; the context stays as it was.
+            RequestError, EngineError: see `ChatService.stream`, and `stream_with_tools` where there is a toolbox.
         """
         self._refuse_if_busy()
-        user = Message("user", said) if isinstance(said, str) else Message.of("user", said)
-        if not user.content.strip() and not user.images:
-            raise InvalidMessages("the message is empty: say something")
-        self.unsent, self.unsent_images = user.content, user.images
+        user = self._asked(said)
+        self.unsent, self.unsent_images = (user[0].content, user[0].images) if user else (None, ())
         if (self.sampling.n or 1) > 1:
             raise InvalidParameter("n", self.sampling.n, "a conversation goes on from one answer")
         self._is_busy = True
         if self.options.started is None:
             self.options = replace(self.options, started=datetime.now().astimezone())
-        reply, is_committed = Reply(), False
+        turn, is_committed = TurnFold(), False
         try:
-            stream = self.chat.stream([*self._messages(), user], self.sampling, self._turn_options())
-            async with aclosing(stream):
+            async with aclosing(self._stream([*self._messages(), *user])) as stream:
                 async for event in stream:
-                    reply.add(event)
+                    turn.add(event)
                     if isinstance(event, TurnFinished):
                         is_committed = True
-                        self._commit(user, reply, "complete")
+                        self._commit(user, turn)
                     yield event
         except (GeneratorExit, asyncio.CancelledError):
             if not is_committed:
-                self._commit(user, reply, "stopped" if reply.has_begun else "returned")
+                self._commit_cut(user, turn, "stopped" if turn.has_begun else "returned")
             raise
         except BaseException:
             if not is_committed:
-                self._commit(user, reply, "failed")
+                self._commit_cut(user, turn, "failed")
             raise
         finally:
             self._is_busy = False
 
-    def _commit(self, user: Message, reply: Reply, outcome: Outcome) -> None:
-        answer = reply.message()
-        self._entries.append(Entry(user, outcome))
-        if reply.has_begun or outcome == "complete":
-            self._entries.append(Entry(answer, outcome))
-        if outcome in ("complete", "stopped"):
-            self._context += [user, answer]
-            self.unsent, self.unsent_images = None, ()
+    def _asked(self, said: str | Iterable[str | Image] | None) -> list[Message]:
+        """The user's message, or none where results are answered."""
+        if said is None:
+            if not self._context or self._context[-1].role != "tool":
+                raise InvalidMessages("there are no results of calls to answer: say something")
+            return []
+        user = Message("user", said) if isinstance(said, str) else Message.of("user", said)
+        if not user.content.strip() and not user.images:
+            raise InvalidMessages("the message is empty: say something")
+        return [user]
+
+    def _stream(self, messages: Sequence[Message]) -> AsyncGenerator[Event]:
+        if self.toolbox is None:
+            return self.chat.stream(messages, self.sampling, self._turn_options())
+        return stream_with_tools(
+            self.chat, messages, self.sampling, self._turn_options(), toolbox=self.toolbox, limits=self.limits
+        )
+
+    def _commit(self, user: Sequence[Message], turn: TurnFold) -> None:
+        """Keep a turn that came to its end."""
+        has_answer = turn.answer.has_begun or not turn.rounds
+        self._keep([*user, *turn.rounds, *([turn.answer.message()] if has_answer else [])], "complete")
+
+    def _commit_cut(self, user: Sequence[Message], turn: TurnFold, outcome: Outcome) -> None:
+        """Keep of a turn that ended early what must stay."""
+        if outcome == "stopped":
+            self._keep([*user, *turn.rounds, *turn.cut_answer()], outcome)
+        elif turn.rounds:
+            self._keep([*user, *turn.rounds], "stopped")
+            self._entries += [Entry(message, outcome) for message in turn.cut_answer()]
+        else:
+            self._entries += [Entry(message, outcome) for message in (*user, *turn.cut_answer())]
+
+    def _keep(self, messages: Sequence[Message], outcome: Outcome) -> None:
+        self._entries += [Entry(message, outcome) for message in messages]
+        self._context += messages
+        self.unsent, self.unsent_images = None, ()
 
     def _messages(self) -> list[Message]:
         system = [Message("system", self.system)] if self.system else []

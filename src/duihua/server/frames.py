@@ -14,6 +14,7 @@ from duihua.events import (
     Event,
     Finished,
     ReasoningDelta,
+    RoundFinished,
     TextDelta,
     TokenLogprobs,
     ToolCallDelta,
@@ -107,7 +108,7 @@ class ChunkWriter:
                 return self._choice(event, {}, finish=event.reason)
             case TurnFinished():
                 return self._closing(event)
-            case ToolCallDelta() | ToolCallReady() | ToolResult():  # no request of this wire asks for calls
+            case ToolCallDelta() | ToolCallReady() | RoundFinished() | ToolResult():  # no request asks for calls
                 return b""
 
     def _opening(self, event: TurnStarted) -> bytes:
@@ -199,7 +200,7 @@ class Whole:
                         choice.finished = event
                     else:
                         (choice.content if isinstance(event, TextDelta) else choice.reasoning).append(event.text)
-                case ToolCallDelta() | ToolCallReady() | ToolResult():  # no request of this wire asks for calls
+                case ToolCallDelta() | ToolCallReady() | RoundFinished() | ToolResult():  # no request asks for calls
                     pass
 
     @property

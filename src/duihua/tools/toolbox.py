@@ -105,27 +105,36 @@ class Toolbox:
         """The tools as a request has them, in OpenAI's form."""
         return tuple(schema_of(tool) for tool in self)
 
-    async def run(self, call: ToolCall) -> ToolOutcome:
-        """Run one call. What a tool does wrong is in the outcome; cancelling stops the tool, as far as it can be."""
-        output, error, seconds = ToolOutput(""), None, 0.0
+    async def run(self, call: ToolCall, *, seconds: float | None = None) -> ToolOutcome:
+        """Run one call. What a tool does wrong is in the outcome; cancelling stops the tool, as far as it can be.
+
+        Args:
+            seconds: that it may run, where that is less than the toolbox's own limit.
+        """
+        most = min(self._limits.seconds, seconds if seconds is not None else self._limits.seconds)
+        output, error, ran = ToolOutput(""), None, 0.0
         try:
-            async with deadline(self._limits.seconds) as clock:
+            async with deadline(most) as clock:
                 try:
                     output = self._bounded(await self._held(call))
                 finally:
-                    seconds = clock.seconds
+                    ran = clock.seconds
         except ToolError as failure:
             error = failure
         except TimeoutError:
-            error = ToolTimedOut(self._limits.seconds)
+            error = ToolTimedOut(most)
         if error is not None:
             _log.info("the call of %s came to nothing: %s", call.name[:80], error)
             output = ToolOutput(f"Error: {_shortened(str(error))}")
-        return ToolOutcome(call, output, error, seconds)
+        return ToolOutcome(call, output, error, ran)
 
-    async def run_all(self, calls: Sequence[ToolCall]) -> AsyncGenerator[ToolOutcome]:
-        """Run several calls together; outcomes come as they are there. Closing stops what still runs."""
-        tasks = [asyncio.create_task(self.run(call)) for call in calls]
+    async def run_all(self, calls: Sequence[ToolCall], *, seconds: float | None = None) -> AsyncGenerator[ToolOutcome]:
+        """Run several calls together; outcomes come as they are there. Closing stops what still runs.
+
+        Args:
+            seconds: as of `run`, for each.
+        """
+        tasks = [asyncio.create_task(self.run(call, seconds=seconds)) for call in calls]
         try:
             for done in asyncio.as_completed(tasks):
                 yield await done

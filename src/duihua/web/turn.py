@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from duihua.chat.conversation import Reply
+from duihua.chat.fold import Reply
 from duihua.errors import DuihuaError, EngineDead
 from duihua.events import Event, Finished, TurnFinished, TurnStarted, WindowReport
 from duihua.web.texts import Say
