@@ -166,9 +166,11 @@ def test_a_message_with_pictures_is_written_and_read_in_openai_s_form() -> None:
     assert parse_messages([written], read_image=lambda url: CAT if url.endswith("Y2F0") else DOG) == [message]
 
 
-def test_only_a_user_s_message_has_pictures() -> None:
+def test_only_users_and_tools_give_pictures() -> None:
     part = {"type": "image_url", "image_url": {"url": "cat://"}}
-    with pytest.raises(UnsupportedFeature, match="a user's message only"):
+    with pytest.raises(UnsupportedFeature, match="a user's message and in a tool's result"):
         Message.from_dict({"role": "system", "content": [part]}, read_image=lambda _: CAT)
-    with pytest.raises(InvalidMessages, match="'tool' has pictures"):
-        Message("tool", images=(ImageAt(0, CAT),))
+    with pytest.raises(InvalidMessages, match="'assistant' has pictures"):
+        Message("assistant", images=(ImageAt(0, CAT),))
+    result = Message.from_dict({"role": "tool", "content": [part]}, read_image=lambda _: CAT)
+    assert result.images == (ImageAt(0, CAT),)

@@ -130,7 +130,7 @@ def _part(part: object, index: int | None, read_image: ReadImage | None) -> str 
         return read_image(_url(fields.get("image_url"), index))
     why = "messages hold text and pictures"
     if fields.get("type") == "image_url":
-        why = "a picture may stand in a user's message only, and only where pictures are read"
+        why = "a picture may stand in a user's message and in a tool's result, and only where pictures are read"
     raise UnsupportedFeature(f"content part {fields.get('type')!r}", why)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from duihua.image import Image
-from duihua.messages import Message, SampledRun, ToolCall
+from duihua.messages import ImageAt, Message, SampledRun, ToolCall
 
 __all__ = [
     "Chunk",
@@ -177,7 +177,8 @@ class ToolResult:
     @property
     def message(self) -> Message:
         """The result as it goes back to the model."""
-        return Message("tool", self.content, tool_call_id=self.call.id, name=self.call.name)
+        images = tuple(ImageAt(len(self.content), image) for image in self.images) if self.is_seen else ()
+        return Message("tool", self.content, tool_call_id=self.call.id, name=self.call.name, images=images)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

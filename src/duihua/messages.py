@@ -15,6 +15,7 @@ __all__ = ["ImageAt", "Message", "ReadImage", "Role", "SampledRun", "ToolCall", 
 
 Role = Literal["system", "user", "assistant", "tool"]
 _ROLES = get_args(Role)
+_WITH_PICTURES = ("user", "tool")
 _KEYS = {"role", "content", "reasoning", "reasoning_content", "tool_calls", "tool_call_id", "name", "pinned"}
 
 
@@ -44,9 +45,9 @@ class SampledRun:
 class Message:
     """What one party said.
 
-    `content` is the words alone; `images` says which pictures stand where between them. Only a user's message may
-    have pictures, as in OpenAI's form. `sampled` and `pinned` are about how a message is kept, not about what it says:
-    they take no part in equality.
+    `content` is the words alone; `images` says which pictures stand where between them. Only a user's message and a
+    tool's result may have pictures; many models see those of users only. `sampled` and `pinned` are about how a message
+    is kept, not about what it says: they take no part in equality.
 
     Raises:
         InvalidMessages: a role that is none, text that is no text, or pictures where none can be.
@@ -74,8 +75,8 @@ class Message:
                 check_text(getattr(self, name), name)
         for call in self.tool_calls:
             _check_call(call)
-        if self.images and self.role != "user":
-            raise InvalidMessages(f"a message with role {self.role!r} has pictures: only a user's may have some")
+        if self.images and self.role not in _WITH_PICTURES:
+            raise InvalidMessages(f"a message with role {self.role!r} has pictures: only a user's or a tool's may")
         check_places(self.content, self.images)
         said = (self.content, self.images, self.reasoning, self.tool_calls)
         content = (self.role, *said, self.tool_call_id, self.name)
@@ -123,7 +124,7 @@ class Message:
             read_image: makes a picture of the url of an `image_url` part; None: such parts are refused.
 
         Raises:
-            InvalidMessages: a wrong role, a wrong type, an unknown key, or a picture in a message that is no user's.
+            InvalidMessages: a wrong role, a wrong type, an unknown key, or a picture where none can be.
             UnsupportedFeature: content parts other than text and pictures; a picture's `detail` other than "auto".
             RequestError: what `read_image` raises.
         """
@@ -137,7 +138,7 @@ class Message:
             raise InvalidMessages(f"role {value.get('role')!r} is unknown: use one of {list(_ROLES)}", index=index)
         reasoning = value.get("reasoning") or value.get("reasoning_content") or ""
         content, images = read_content(
-            value.get("content"), index=index, read_image=read_image if role == "user" else None
+            value.get("content"), index=index, read_image=read_image if role in _WITH_PICTURES else None
         )
         return cls(
             role=cast("Role", role),

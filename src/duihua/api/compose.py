@@ -197,6 +197,7 @@ def compose(
             defaults=defaults,
             engine=engine.info,
             max_images=engine.info.max_images if encoder.takes_images else 0,
+            sees_results=bool(engine.info.max_images) and encoder.sees_results,
             engine_reason=engine_reason,
             adapter=adapter,
         ),

@@ -254,6 +254,8 @@ class Chat:
             check_tools(options.tools, self._stops.calls, self._encoder)
         if not self.info.max_images and any(message.images for message in messages):
             raise no_images()
+        if not self.info.sees_results and any(message.images and message.role == "tool" for message in messages):
+            raise UnsupportedFeature("pictures in a tool's result", "this model sees those of users only")
 
     def _check_count(self, prompt: Prompt) -> None:
         most = self.info.max_images

@@ -37,6 +37,7 @@ class ModelInfo:
     defaults: Sampling  # what a caller who says nothing gets
     engine: EngineInfo
     max_images: int = 0  # pictures in one prompt at most; 0: it sees none
+    sees_results: bool = False  # pictures that tools give, too
     engine_reason: str | None = None  # why it runs on this engine, where nobody named one; see `engine.choice`
     adapter: str | None = None  # the loaded adapter that was named as the model: turns that name none use it
 

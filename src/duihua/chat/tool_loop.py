@@ -11,6 +11,7 @@ from typing import Final
 
 from duihua.chat.fold import Reply
 from duihua.chat.protocol import ChatService, TurnOptions
+from duihua.chat.results import Results
 from duihua.errors import ConfigError, ContextOverflow, InvalidParameter
 from duihua.events import (
     Event,
@@ -24,7 +25,7 @@ from duihua.events import (
 )
 from duihua.messages import Message
 from duihua.sampling import Sampling
-from duihua.tools.toolbox import Toolbox, ToolOutcome
+from duihua.tools.toolbox import Toolbox
 
 __all__ = ["LoopLimits", "stream_with_tools"]
 
@@ -85,7 +86,9 @@ async def stream_with_tools(
         raise InvalidParameter(
             "tools", f"{len(options.tools)} schemas", "what is run is the toolbox's: give none beside it"
         )
-    if max(sampling.n or 1, sampling.best_of or 1) > 1:
+    if options.continue_final:
+        raise InvalidParameter("continue_final", True, "an answer whose calls are run is a new one")  # noqa: FBT003
+    if (sampling.n or 1) > 1:
         raise InvalidParameter("n", sampling.n, "the calls of one answer are run: ask for one")
     options = replace(options, tools=toolbox.schemas, started=options.started or datetime.now().astimezone())
     turn = _Turn(chat, messages, sampling, options, toolbox, limits)
@@ -172,17 +175,21 @@ class _Turn:
 
     async def _round(self, message: Message, finished: Finished, why_not: str) -> AsyncGenerator[Event]:
         """What becomes of an answer's calls."""
+        assert self._window is not None  # noqa: S101
+        options = replace(self._options, tool_choice="auto", continue_final=False)
+        results = Results(self._chat, self._messages, options, message, self._window)
+        if not why_not:
+            await results.check()
         yield RoundFinished(
             message=message, token_ids=finished.token_ids, logprobs=finished.logprobs, usage=finished.usage
         )
-        results: list[ToolResult] = []
-        async with aclosing(_refused(message, why_not) if why_not else self._run(message)) as coming:
+        async with aclosing(_refused(message, why_not) if why_not else self._run(message, results)) as coming:
             async for result in coming:
-                results.append(result)
                 yield result
-        self._go_on(message, results)
+        self._messages += results.messages
+        self._options = options
 
-    async def _run(self, message: Message) -> AsyncGenerator[ToolResult]:
+    async def _run(self, message: Message, results: Results) -> AsyncGenerator[ToolResult]:
         """The results of an answer's calls, as they come."""
         self._rounds += 1
         longest = 0.0
@@ -190,15 +197,8 @@ class _Turn:
         async with aclosing(self._toolbox.run_all(message.tool_calls, seconds=left)) as outcomes:
             async for outcome in outcomes:
                 longest = max(longest, outcome.seconds)
-                yield _result(outcome)
+                yield await results.take(outcome)
         self._seconds += longest
-
-    def _go_on(self, message: Message, results: Sequence[ToolResult]) -> None:
-        """Prepare the next round."""
-        by_id = {result.call.id: result.message for result in results}
-        self._messages += [message, *(by_id[call.id] for call in message.tool_calls)]
-        if self._options.tool_choice != "none":
-            self._options = replace(self._options, tool_choice="auto")
 
 
 class _Answer:
@@ -217,13 +217,3 @@ class _Answer:
 async def _refused(message: Message, why: str) -> AsyncGenerator[ToolResult]:
     for call in message.tool_calls:
         yield ToolResult(call=call, content=f"Error: it was not run: {why}", is_error=True)
-
-
-def _result(outcome: ToolOutcome) -> ToolResult:
-    return ToolResult(
-        call=outcome.call,
-        content=outcome.content,
-        images=outcome.images,
-        is_error=outcome.is_error,
-        seconds=outcome.seconds,
-    )

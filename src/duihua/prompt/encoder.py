@@ -15,9 +15,9 @@ from typing import Final
 
 from tokenizers import Tokenizer
 
-from duihua.errors import InvalidMessages, UnsupportedFeature
+from duihua.errors import InvalidImage, InvalidMessages, UnsupportedFeature
 from duihua.image import Image
-from duihua.messages import Message
+from duihua.messages import Message, ToolCall
 from duihua.prompt.built import Built, clean_seams, prompt_of, shared_text, token_positions
 from duihua.prompt.continuing import check_continuable
 from duihua.prompt.images import ImagePlacer, no_images
@@ -37,6 +37,7 @@ _PROBE: Final = {
     "type": "function",
     "function": {"name": "b", "description": "c", "parameters": {"type": "object", "properties": {}}},
 }
+_PROBED: Final = (64, 64)  # pixels of a picture that no image processor refuses
 
 
 class PromptEncoder:
@@ -139,6 +140,19 @@ class PromptEncoder:
             told = self.measure(question, RenderOptions(tools=(_PROBE,))).guarded_text
             return told != self.measure(question).guarded_text
         except (InvalidMessages, UnsupportedFeature):
+            return False
+
+    @cached_property
+    def sees_results(self) -> bool:
+        """Whether the template writes the pictures that tools give."""
+        if not self.takes_images:
+            return False
+        call, image = ToolCall("c", "b", "{}"), Image(b"", *_PROBED)
+        result = Message.of("tool", ["a", image], tool_call_id="c", name="b")
+        messages = [Message("user", "a"), Message("assistant", tool_calls=(call,)), result]
+        try:
+            return bool(self.measure(messages, RenderOptions(tools=(_PROBE,))).images)
+        except (InvalidMessages, InvalidImage, UnsupportedFeature):
             return False
 
     def encode(
