@@ -63,6 +63,7 @@ ABOUT_NO_MODULE = {
     "test_docs.py": "the documentation",
     "test_house_rules.py": "the rules",
     "api/test_exports.py": "the public surface, src/duihua/__init__.py",
+    "chat/test_conversation_tools.py": "tools in a conversation, chat/conversation.py",
     "chat/test_images.py": "pictures through a chat and a conversation",
     "checkpoint/test_models_page.py": "docs/models.md",
     "prompt/test_window_images.py": "pictures in the window, prompt/window.py",
