@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from duihua.api.compose import open_chat
-    from duihua.api.model import Model, load
+    from duihua.api.load import load
+    from duihua.api.model import Model
     from duihua.api.reply import Reply
+    from duihua.chat.tool_loop import LoopLimits
     from duihua.engine.settings import EngineSettings
     from duihua.errors import DuihuaError
     from duihua.grammar.grammar import Grammar
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from duihua.prompt.window import WindowPolicy
     from duihua.sampling import Sampling
     from duihua.tools.function import tool
+    from duihua.tools.toolbox import Toolbox, ToolLimits
     from duihua.vision.read import read_image
 
 __all__ = [
@@ -32,10 +35,13 @@ __all__ = [
     "EngineSettings",
     "Grammar",
     "Image",
+    "LoopLimits",
     "Message",
     "Model",
     "Reply",
     "Sampling",
+    "ToolLimits",
+    "Toolbox",
     "WindowPolicy",
     "__version__",
     "load",
@@ -51,12 +57,15 @@ _HOMES: Final = {
     "EngineSettings": "duihua.engine.settings",
     "Grammar": "duihua.grammar.grammar",
     "Image": "duihua.image",
+    "LoopLimits": "duihua.chat.tool_loop",
     "Message": "duihua.messages",
     "Model": "duihua.api.model",
     "Reply": "duihua.api.reply",
     "Sampling": "duihua.sampling",
+    "ToolLimits": "duihua.tools.toolbox",
+    "Toolbox": "duihua.tools.toolbox",
     "WindowPolicy": "duihua.prompt.window",
-    "load": "duihua.api.model",
+    "load": "duihua.api.load",
     "open_chat": "duihua.api.compose",
     "read_image": "duihua.vision.read",
     "tool": "duihua.tools.function",

@@ -24,16 +24,16 @@ def test_a_system_prompt_replaces_a_leading_one() -> None:
 
 def test_a_history_grows_in_the_form_it_came_in() -> None:
     ask, answer = Message("user", "c"), Message("assistant", "d")
-    assert extended([("a", "b")], [ASK, ANSWER], [ask], answer) == [("a", "b"), ("c", "d")]
-    assert extended([ASK, ANSWER], [ASK, ANSWER], [ask], answer) == [ASK, ANSWER, ask, answer]
-    assert extended(None, [], [ask], answer) == [ask, answer]
-    assert extended([ASK], [ASK], [], answer) == [ASK, answer]
+    assert extended([("a", "b")], [ASK, ANSWER], [ask], [answer]) == [("a", "b"), ("c", "d")]
+    assert extended([ASK, ANSWER], [ASK, ANSWER], [ask], [answer]) == [ASK, ANSWER, ask, answer]
+    assert extended(None, [], [ask], [answer]) == [ask, answer]
+    assert extended([ASK], [ASK], [], [answer]) == [ASK, answer]
 
 
 def test_pairs_become_messages_where_there_are_calls() -> None:
     ask = Message("user", "c")
     calls = Message("assistant", "", tool_calls=(ToolCall("call_1", "add", "{}"),))
-    assert extended([("a", "b")], [ASK, ANSWER], [ask], calls) == [ASK, ANSWER, ask, calls]
+    assert extended([("a", "b")], [ASK, ANSWER], [ask], [calls]) == [ASK, ANSWER, ask, calls]
 
 
 @pytest.mark.parametrize("item", ["a", ("a",), ("a", "b", "c"), ("a", 1), 5, None])

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from types import MappingProxyType
 from typing import Any, Final, cast
 
 from duihua.chat.protocol import NamedTool, TurnOptions
@@ -13,18 +12,25 @@ from duihua.grammar import grammar_of
 from duihua.prompt.window import WindowPolicy
 from duihua.sampling import Sampling
 
-__all__ = ["adapter_name", "one_answer", "sampling_of", "turn_options", "whole_answer", "with_form"]
+__all__ = ["OF_THE_TOOLS", "adapter_name", "one_answer", "sampling_of", "turn_options", "whole_answer", "with_form"]
 
 
 _OF_THE_FORM: Final = ("response_format", "tool_choice", "parallel_tool_calls", "max_thinking_tokens")
+OF_THE_TOOLS: Final = ("run_tools", "approve", "loop_limits")
+"""What may be said beside `tools`."""
 
 
-def sampling_of(values: Mapping[str, Any]) -> Sampling:
-    """Sampling parameters by name; raises InvalidParameter for a name that is none, nor one of the answer's form."""
+def sampling_of(values: Mapping[str, Any], *, also: tuple[str, ...] = ()) -> Sampling:
+    """Sampling parameters by name; raises InvalidParameter for a name that is none, nor one of the answer's form.
+
+    Args:
+        also: further names that are read elsewhere.
+    """
     known = Sampling.__dataclass_fields__
+    others = (*_OF_THE_FORM, *also)
     for name in values:
-        if name not in known and name not in _OF_THE_FORM:
-            names = ", ".join((*known, *_OF_THE_FORM))
+        if name not in known and name not in others:
+            names = ", ".join((*known, *others))
             raise InvalidParameter(name, values[name], f"there is no such parameter; there are {names}")
     return replace(Sampling(), **{name: value for name, value in values.items() if name in known})
 
@@ -59,20 +65,15 @@ def whole_answer(sampling: Sampling) -> Sampling:
     return one_answer(sampling)
 
 
-def turn_options(
-    window: object, adapter: object = None, tools: object = (), values: Mapping[str, Any] = MappingProxyType({})
-) -> TurnOptions:
-    """How a turn is prepared; raises InvalidParameter for what is no window policy, adapter's name or list of tools.
+def turn_options(window: object, adapter: object, values: Mapping[str, Any]) -> TurnOptions:
+    """How a turn is prepared; raises InvalidParameter for what is no window policy or adapter's name.
 
     Args:
         values: parameters by name, of which those of the answer's form are read.
     """
     if not isinstance(window, WindowPolicy):
         raise InvalidParameter("window", window, "give a duihua.WindowPolicy, such as WindowPolicy(overflow='error')")
-    if not isinstance(tools, Sequence) or isinstance(tools, str):
-        raise InvalidParameter("tools", tools, "give a list of schemas in OpenAI's form")
-    schemas = tuple(cast("Sequence[Mapping[str, Any]]", tools))
-    return with_form(TurnOptions(window=window, adapter=adapter_name(adapter), tools=schemas), values)
+    return with_form(TurnOptions(window=window, adapter=adapter_name(adapter)), values)
 
 
 def adapter_name(name: object) -> str | None:

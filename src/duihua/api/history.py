@@ -38,16 +38,19 @@ def read_history(
     return messages
 
 
-def extended(history: History | None, before: Sequence[Message], user: Sequence[Message], answer: Message) -> list[Any]:
+def extended(
+    history: History | None, before: Sequence[Message], user: Sequence[Message], answer: Sequence[Message]
+) -> list[Any]:
     """The history with what was said and answered now, in the form it came in: pairs stay pairs where they can.
 
     Args:
         user: the user's message, or none.
+        answer: the calls that were run, with their results, and the answer.
     """
-    fits = len(user) == 1 and not user[0].images and not answer.tool_calls
+    fits = len(user) == len(answer) == 1 and not user[0].images and not answer[0].tool_calls
     if history and fits and all(_is_pair(item) for item in history):
-        return [*history, (user[0].content, answer.content)]
-    return [*before, *user, answer]
+        return [*history, (user[0].content, answer[0].content)]
+    return [*before, *user, *answer]
 
 
 def _messages(item: object, index: int, read_image: ReadImage | None) -> list[Message]:

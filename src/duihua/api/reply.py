@@ -4,17 +4,8 @@ from __future__ import annotations
 
 from typing import Self
 
-from duihua.events import Event as Event
-from duihua.events import (
-    Finished,
-    FinishReason,
-    ReasoningDelta,
-    TextDelta,
-    ToolCallReady,
-    TurnFinished,
-    Usage,
-    WindowReport,
-)
+from duihua.chat.fold import TurnFold
+from duihua.events import Event, Finished, FinishReason, ToolResult, TurnFinished, Usage, WindowReport
 from duihua.messages import Message, ToolCall
 
 __all__ = ["Reply", "ReplyFold"]
@@ -25,28 +16,36 @@ class Reply(str):
 
     Attributes:
         reasoning: the model's thinking, where it has any.
-        tool_calls: the calls it asks for; `message` before their results continues the history.
-        finish_reason: "stop", "length" where max_tokens or the context window cut it, or "tool_calls".
+        tool_calls: the calls that it asks the caller for; `message` before their results continues the history.
+        steps: the calls that were run on the way, each with what it gave.
+        finish_reason: "stop", "length" where max_tokens or the context window cut it, "tool_calls" where there are
+            calls that nothing answered, or "context_full" where results no longer fit the context window.
         usage: tokens of the turn.
         window: what the context window made of the history.
-        message: the answer as a message, to go into a history.
+        message: the answer as a message; where the turn ended with calls that were run, or refused, an empty one.
+        messages: all of the turn as it goes into a history: calls, results, answer.
     """
 
-    __slots__ = ("finish_reason", "message", "reasoning", "tool_calls", "usage", "window")
+    __slots__ = ("finish_reason", "message", "messages", "reasoning", "steps", "tool_calls", "usage", "window")
 
     message: Message
+    messages: tuple[Message, ...]
     reasoning: str
+    steps: tuple[ToolResult, ...]
     tool_calls: tuple[ToolCall, ...]
     finish_reason: FinishReason
     usage: Usage
     window: WindowReport
 
     @classmethod
-    def of(cls, message: Message, finished: Finished, turn: TurnFinished) -> Self:
+    def of(cls, fold: TurnFold, finished: Finished, turn: TurnFinished) -> Self:
         """Put together what a finished turn gave."""
+        message = fold.answer.message()
         reply = cls(message.content)
         reply.message = message
+        reply.messages = fold.messages
         reply.reasoning = message.reasoning
+        reply.steps = fold.results
         reply.tool_calls = message.tool_calls
         reply.finish_reason = finished.reason
         reply.usage = turn.usage
@@ -58,21 +57,16 @@ class ReplyFold:
     """Folds a turn's events into its replies, one per choice."""
 
     def __init__(self) -> None:
-        self._text: dict[int, list[str]] = {}
-        self._reasoning: dict[int, list[str]] = {}
-        self._calls: dict[int, list[ToolCall]] = {}
+        self._folds: dict[int, TurnFold] = {}
         self._finished: dict[int, Finished] = {}
         self._turn: TurnFinished | None = None
 
     def add(self, event: Event) -> None:
         """Take in one event."""
-        if isinstance(event, TextDelta):
-            self._text.setdefault(event.choice, []).append(event.text)
-        elif isinstance(event, ReasoningDelta):
-            self._reasoning.setdefault(event.choice, []).append(event.text)
-        elif isinstance(event, ToolCallReady):
-            self._calls.setdefault(event.choice, []).append(event.call)
-        elif isinstance(event, Finished):
+        choice = getattr(event, "choice", None)
+        if choice is not None:
+            self._folds.setdefault(choice, TurnFold(choice)).add(event)
+        if isinstance(event, Finished):
             self._finished[event.choice] = event
         elif isinstance(event, TurnFinished):
             self._turn = event
@@ -80,17 +74,5 @@ class ReplyFold:
     def replies(self) -> list[Reply]:
         """The replies of a whole turn, in the order of the choices."""
         assert self._turn is not None, "the turn is not finished"  # noqa: S101
-        return [
-            Reply.of(
-                Message(
-                    "assistant",
-                    "".join(self._text.get(choice, ())),
-                    reasoning="".join(self._reasoning.get(choice, ())),
-                    tool_calls=tuple(self._calls.get(choice, ())),
-                    sampled=finished.sampled,
-                ),
-                finished,
-                self._turn,
-            )
-            for choice, finished in sorted(self._finished.items())
-        ]
+        finished = sorted(self._finished.items())
+        return [Reply.of(self._folds[choice], each, self._turn) for choice, each in finished]

@@ -107,7 +107,10 @@ class Conversation:
 
     def explain(self) -> Explanation:
         """What the model would see if it were to answer now; a conversation without turns raises InvalidMessages."""
-        return self.chat.explain(self._messages(), self.sampling, self._turn_options())
+        options = self._turn_options()
+        if self.toolbox is not None:
+            options = replace(options, tools=self.toolbox.schemas)
+        return self.chat.explain(self._messages(), self.sampling, options)
 
     async def send(self, said: str | Iterable[str | Image] | None) -> AsyncGenerator[Event]:
         """One turn: say something, words or words and pictures in their order, and stream the answer.
@@ -136,7 +139,7 @@ class Conversation:
                     turn.add(event)
                     if isinstance(event, TurnFinished):
                         is_committed = True
-                        self._commit(user, turn)
+                        self._keep([*user, *turn.messages], "complete")
                     yield event
         except (GeneratorExit, asyncio.CancelledError):
             if not is_committed:
@@ -166,11 +169,6 @@ class Conversation:
         return stream_with_tools(
             self.chat, messages, self.sampling, self._turn_options(), toolbox=self.toolbox, limits=self.limits
         )
-
-    def _commit(self, user: Sequence[Message], turn: TurnFold) -> None:
-        """Keep a turn that came to its end."""
-        has_answer = turn.answer.has_begun or not turn.rounds
-        self._keep([*user, *turn.rounds, *([turn.answer.message()] if has_answer else [])], "complete")
 
     def _commit_cut(self, user: Sequence[Message], turn: TurnFold, outcome: Outcome) -> None:
         """Keep of a turn that ended early what must stay."""

@@ -16,22 +16,25 @@ _STOPPED: Final = "Error: it was stopped before its result was there; what it di
 
 @dataclass(slots=True)
 class Reply:
-    """An answer put together from its events."""
+    """An answer put together from its events, those of one choice."""
 
+    choice: int = 0
     text: list[str] = field(default_factory=list[str])
     reasoning: list[str] = field(default_factory=list[str])
     calls: list[ToolCall] = field(default_factory=list[ToolCall])
     sampled: tuple[SampledRun, ...] = ()
 
     def add(self, event: Event) -> None:
-        """Take in one event of choice 0."""
-        if isinstance(event, TextDelta) and event.choice == 0:
+        """Take in one event; others than this choice's change nothing."""
+        if getattr(event, "choice", None) != self.choice:
+            return
+        if isinstance(event, TextDelta):
             self.text.append(event.text)
-        elif isinstance(event, ReasoningDelta) and event.choice == 0:
+        elif isinstance(event, ReasoningDelta):
             self.reasoning.append(event.text)
-        elif isinstance(event, ToolCallReady) and event.choice == 0:
+        elif isinstance(event, ToolCallReady):
             self.calls.append(event.call)
-        elif isinstance(event, Finished) and event.choice == 0:
+        elif isinstance(event, Finished):
             self.sampled = event.sampled
 
     @property
@@ -51,14 +54,14 @@ class Reply:
 
 
 class TurnFold:
-    """A turn put together from its events, those of choice 0: rounds of calls and results, and the last answer.
+    """A turn put together from its events, those of one choice: rounds of calls and results, and the last answer.
 
     Attributes:
         answer: the one that is being given, or was given last; nothing in it where none followed the last results.
     """
 
-    def __init__(self) -> None:
-        self.answer = Reply()
+    def __init__(self, choice: int = 0) -> None:
+        self.answer = Reply(choice)
         self._rounds: list[Message] = []
         self._asked: Message | None = None  # the answer whose calls are being seen to
         self._results: dict[str, ToolResult] = {}
@@ -67,7 +70,7 @@ class TurnFold:
         """Take in one event."""
         if isinstance(event, RoundFinished):
             self._close_round()
-            self._asked, self.answer = event.message, Reply()
+            self._asked, self.answer = event.message, Reply(event.choice)
         elif isinstance(event, ToolResult):
             self._results[event.call.id] = event
         else:
@@ -85,6 +88,12 @@ class TurnFold:
         A call without a result was stopped; its result says so.
         """
         return (*self._rounds, *self._open_round())
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """All of a turn that came to its end, for the history."""
+        has_answer = self.answer.has_begun or not self.rounds
+        return (*self.rounds, self.answer.message()) if has_answer else self.rounds
 
     @property
     def results(self) -> tuple[ToolResult, ...]:

@@ -101,6 +101,11 @@ class Toolbox:
         await self.aclose()
 
     @property
+    def limits(self) -> ToolLimits:
+        """What one call may cost."""
+        return self._limits
+
+    @property
     def schemas(self) -> tuple[dict[str, Any], ...]:
         """The tools as a request has them, in OpenAI's form."""
         return tuple(schema_of(tool) for tool in self)
