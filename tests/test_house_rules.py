@@ -30,6 +30,9 @@ MODEL_NAME = re.compile(r"(?i)(glm|qwen|llama|mistral|deepseek|gemma|baichuan|in
 TESTED_THROUGH = {
     "api/arguments.py": "api/test_model.py",
     "api/compose.py": "api/test_model.py",
+    "api/how.py": "api/test_tools.py",
+    "api/load.py": "api/test_model.py",
+    "api/turns.py": "api/test_model.py",
     "chat/answer.py": "chat/test_chat.py",
     "chat/choices.py": "chat/test_chat.py",
     "chat/plans.py": "chat/test_stages.py",

@@ -83,28 +83,6 @@ def test_typed_control_tokens_start_no_turn(demo: duihua.Model) -> None:
     assert [i for i in explained.token_ids if i in controls] == [i for i in plain.token_ids if i in controls]
 
 
-def test_a_conversation_keeps_its_own_history_and_its_prefix(demo: duihua.Model) -> None:
-    conversation = demo.conversation(temperature=0)
-    conversation.send("My name is Anna")
-    reply = conversation.send("What is my name?")
-    assert "Anna" in reply
-    assert reply.usage.cached_tokens > 8
-    assert len(conversation.history) == 4
-    conversation.clear()
-    assert conversation.history == ()
-
-
-def test_closing_a_stream_stops_it_and_keeps_what_was_said(demo: duihua.Model) -> None:
-    conversation = demo.conversation(temperature=0)
-    events = conversation.stream("who are you?")
-    for event in events:
-        if isinstance(event, TextDelta):
-            break
-    events.close()  # type: ignore[attr-defined]
-    assert [message.role for message in conversation.history] == ["user", "assistant"]
-    assert demo.chat("hi")[0]
-
-
 def test_async_twins_answer_the_same_from_any_loop(demo: duihua.Model) -> None:
     async def ask() -> tuple[str, str, str]:
         reply, _ = await demo.achat("你好", seed=3)
@@ -301,19 +279,6 @@ def test_every_way_to_ask_takes_an_adapter(crew: duihua.Model) -> None:
     base, own, named = (asyncio.run(ask(adapter)) for adapter in ("", None, "pirate"))
     assert len(set(base)) == len(set(own)) == 1
     assert own == named != base
-
-
-def test_a_conversation_may_change_its_voice_and_change_it_back(crew: duihua.Model) -> None:
-    conversation = crew.conversation(temperature=0, max_tokens=12)
-    voices = ("", "pirate", "")
-    answers: list[str] = []
-    for conversation.adapter in voices:
-        conversation.clear()
-        answers.append(conversation.send("hello"))
-    assert conversation.adapter == ""
-    assert answers[0] == answers[2] != answers[1]
-    with pytest.raises(InvalidParameter, match="adapter=5"):
-        conversation.adapter = 5  # type: ignore[assignment]
 
 
 def test_an_adapter_that_is_not_loaded_is_unknown(demo: duihua.Model) -> None:
