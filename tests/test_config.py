@@ -322,3 +322,25 @@ def test_a_configuration_that_may_not_be_read_is_told(tmp_path: Path, closed: st
             read()
     finally:
         (tmp_path / "config" / closed).chmod(0o700)
+
+
+def test_tools_are_a_table_with_tables_in_it(tmp_path: Path) -> None:
+    text = (
+        '[tools]\nbuilt_in = ["calculator"]\nrounds = 3\n[tools.approval]\n"files_*" = "always"\n'
+        '[tools.mcp.files]\ncommand = ["npx", "server"]\n[tools.python]\nseconds = 5\n'
+    )
+    tools = read(written(tmp_path, text), {"DUIHUA_TOOLS_FILES": '["a.py"]'}).tools
+    assert (tools.built_in, tools.files, tools.rounds) == (("calculator",), ("a.py",), 3)
+    assert tools.approval_of("files_read") == "always"
+    assert tools.servers()[0].command == ["npx", "server"]
+    assert tools.python_settings().seconds == 5
+    with pytest.raises(ConfigError, match=r"tools\.approval"):
+        read(written(tmp_path, '[tools.approval]\nclock = "sometimes"\n'))
+
+
+def test_tools_of_a_file_in_the_working_directory_are_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(tmp_path, '[tools]\nmcp = ["anything"]\n')
+    monkeypatch.chdir(tmp_path)
+    assert not read().tools

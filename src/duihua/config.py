@@ -20,11 +20,13 @@ from duihua.sampling import Sampling
 from duihua.server.settings import ServeSettings
 from duihua.terminal.settings import Graphics, Language, TerminalSettings
 from duihua.terminal.values import from_text, from_value
+from duihua.tools.settings import ToolSettings
 from duihua.web.settings import WebSettings
 
 __all__ = [
     "ModelSettings",
     "Settings",
+    "ToolSettings",
     "config_file",
     "graphics_of",
     "history_file",
@@ -39,7 +41,7 @@ __all__ = [
 
 _PREFIX: Final = "DUIHUA_"
 _OTHER_VARIABLES: Final = ("DUIHUA_CONFIG", "DUIHUA_DEBUG")
-_TOLD_IN_FULL: Final = ("serve", "web")  # tables whose variables have the table in their name: both have a port
+_TOLD_IN_FULL: Final = ("serve", "tools", "web")  # tables whose variables have the table in their name
 _KITTYS: Final = ("xterm-kitty", "xterm-ghostty")  # values of TERM
 _GRAPHICS: Final[Mapping[str | None, Graphics]] = {  # TERM_PROGRAM -> what it draws
     "ghostty": "kitty",
@@ -109,6 +111,7 @@ class Settings:
     engine: EngineSettings  # device, dtype and the like are in `model`
     sampling: Sampling
     terminal: TerminalSettings
+    tools: ToolSettings
     serve: ServeSettings
     web: WebSettings
     file: Path  # the duihua.toml that was read, or would have been
@@ -137,6 +140,7 @@ def keys() -> Mapping[str, object]:
         "engine": EngineSettings,
         "sampling": Sampling,
         "terminal": TerminalSettings,
+        "tools": ToolSettings,
         "serve": ServeSettings,
         "web": WebSettings,
     }
@@ -189,6 +193,7 @@ def read_settings(
         engine=_make(EngineSettings, "engine", said),
         sampling=_make(Sampling, "sampling", said),
         terminal=_make(TerminalSettings, "terminal", said),
+        tools=_make(ToolSettings, "tools", said),
         serve=_make(ServeSettings, "serve", said),
         web=_make(WebSettings, "web", said),
         file=path,

@@ -60,5 +60,5 @@ def _toml(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-_SECRET: Final = ("serve.api_keys",)
+_SECRET: Final = ("serve.api_keys", "tools.mcp")  # keys of servers may be in the latter
 CONFIG: Final = Body(show_settings, (*TERMINAL, *SAMPLING, *MODEL, *ENGINE))
