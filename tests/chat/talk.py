@@ -66,6 +66,8 @@ def chat(
             defaults=OUR_DEFAULTS,
             engine=over.info,
             max_images=over.info.max_images,
+            knows_tools=calls is not None and encoder.knows_tools,
+            thinking_switch=encoder.thinking_switch,
         ),
         stops=Stops(token_ids=tuple(tokenizer.get_vocab()[stop] for stop in stops), reasoning=reasoning, calls=calls),
         read_adapter=read_adapter,

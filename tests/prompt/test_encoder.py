@@ -253,3 +253,17 @@ def test_names_ids_and_argument_keys_make_no_control_token() -> None:
     prompt = encoder(keyed).encode([Message("user", "a"), Message("assistant", tool_calls=(call,))])
     assert CONTROL_IDS.isdisjoint(prompt.token_ids)
     assert "<think>a</think>" in prompt.text
+
+
+@pytest.mark.parametrize("name", ["enable_thinking", "thinking"])
+def test_what_turns_thinking_off_is_found_by_what_the_template_makes_of_it(name: str) -> None:
+    closed = f"{{% if {name} is defined and not {name} %}}<think>\n\n</think>\n\n{{% endif %}}"
+    asked = "<|im_start|>assistant\n{% endif %}"
+    template = traits.CHATML.replace(asked, asked.replace("{%", closed + "{%"))
+    assert template != traits.CHATML
+    assert encoder(template).thinking_switch == name
+    assert encoder(traits.CHATML + f"{{# {name} #}}").thinking_switch is None
+
+
+def test_without_a_template_there_is_no_thinking_to_turn_off() -> None:
+    assert PromptEncoder(traits.tokenizer(), None).thinking_switch is None

@@ -178,6 +178,7 @@ def compose(
         adapter: the adapter that turns use which name none; whoever composes loads it.
     """
     defaults = replace(checkpoint.defaults, stop_token_ids=None).over(OUR_DEFAULTS)
+    stops = _stops(checkpoint, vocabulary)
     return Chat(
         engine,
         encoder,
@@ -200,8 +201,10 @@ def compose(
             sees_results=bool(engine.info.max_images) and encoder.sees_results,
             engine_reason=engine_reason,
             adapter=adapter,
+            knows_tools=stops.calls is not None and encoder.knows_tools,
+            thinking_switch=encoder.thinking_switch,
         ),
-        stops=_stops(checkpoint, vocabulary),
+        stops=stops,
         read_adapter=lambda path: _fitting(locate_adapter(str(path)), checkpoint),
     )
 

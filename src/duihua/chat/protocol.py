@@ -40,6 +40,8 @@ class ModelInfo:
     sees_results: bool = False  # pictures that tools give, too
     engine_reason: str | None = None  # why it runs on this engine, where nobody named one; see `engine.choice`
     adapter: str | None = None  # the loaded adapter that was named as the model: turns that name none use it
+    knows_tools: bool = False  # its template tells it of tools, and its calls can be read
+    thinking_switch: str | None = None  # the template's variable that turns thinking on and off
 
     def adapter_of(self, asked: str | None) -> str | None:
         """The adapter of a turn whose `TurnOptions.adapter` is this; None: the base model."""

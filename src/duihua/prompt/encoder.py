@@ -33,6 +33,7 @@ from duihua.prompt.template import ChatTemplate
 __all__ = ["PromptEncoder"]
 
 _HARMLESS: Final = 10_000  # messages known to hold no private-use character
+_SWITCHES: Final = ("enable_thinking", "thinking")
 _PROBE: Final = {
     "type": "function",
     "function": {"name": "b", "description": "c", "parameters": {"type": "object", "properties": {}}},
@@ -154,6 +155,24 @@ class PromptEncoder:
             return bool(self.measure(messages, RenderOptions(tools=(_PROBE,))).images)
         except (InvalidMessages, InvalidImage, UnsupportedFeature):
             return False
+
+    @cached_property
+    def thinking_switch(self) -> str | None:
+        """The template's own variable that turns thinking on and off; None where it has none.
+
+        Found by what the template makes of it. Sources of the names: `enable_thinking` in
+        https://huggingface.co/Qwen/Qwen3-8B and https://huggingface.co/zai-org/GLM-4.5 (README.md of both), `thinking`
+        in https://huggingface.co/deepseek-ai/DeepSeek-V3.1 (README.md).
+        """
+        question = [Message("user", "a")]
+        for name in _SWITCHES:
+            try:
+                off, on = (self.measure(question, RenderOptions(variables={name: said})) for said in (False, True))
+            except (InvalidMessages, UnsupportedFeature):
+                continue
+            if off.guarded_text != on.guarded_text:
+                return name
+        return None
 
     def encode(
         self, messages: Sequence[Message], options: RenderOptions = RenderOptions(), *, most: int | None = None
