@@ -37,6 +37,7 @@ TESTED_THROUGH = {
     "chat/choices.py": "chat/test_chat.py",
     "chat/plans.py": "chat/test_stages.py",
     "cli/flag.py": "cli/test_flags.py",
+    "cli/tool_flags.py": "cli/test_flags.py",
     "engine/admission.py": "engine/contract.py",
     "engine/ebnf.py": "grammar/test_lowering.py",
     "engine/vllm/grammars.py": "engine/vllm/test_engine.py",

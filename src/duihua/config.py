@@ -42,6 +42,7 @@ __all__ = [
 _PREFIX: Final = "DUIHUA_"
 _OTHER_VARIABLES: Final = ("DUIHUA_CONFIG", "DUIHUA_DEBUG")
 _TOLD_IN_FULL: Final = ("serve", "tools", "web")  # tables whose variables have the table in their name
+_SHORT_FLAGS: Final = {"model.model": "MODEL", "terminal.language": "--lang", "tools.built_in": "--tools"}
 _KITTYS: Final = ("xterm-kitty", "xterm-ghostty")  # values of TERM
 _GRAPHICS: Final[Mapping[str | None, Graphics]] = {  # TERM_PROGRAM -> what it draws
     "ghostty": "kitty",
@@ -299,9 +300,7 @@ def _path_as_text(name: str, value: object) -> str | None:
 
 
 def _flag_of(key: str) -> str:
-    if key == "terminal.language":
-        return "--lang"
-    return "MODEL" if key == "model.model" else "--" + key.partition(".")[2].replace("_", "-")
+    return _SHORT_FLAGS.get(key, "--" + key.partition(".")[2].replace("_", "-"))
 
 
 def _expanded(text: str, source: str) -> Path:

@@ -61,6 +61,19 @@ def test_the_file_named_by_a_flag_is_read(tmp_path: Path) -> None:
         called(("sampling.seed",), config=tmp_path / "none.toml")
 
 
+def test_tools_are_named_with_commas_and_the_others_one_by_one() -> None:
+    got = called(
+        CHAT.flags,
+        tools_built_in="calculator, clock",
+        tools_files=["a.py"],
+        tools_mcp=["files=npx server", "https://x.example/mcp"],
+        tools_allow=["files_*"],
+    )["settings"]
+    assert (got.tools.built_in, got.tools.files, got.tools.allow) == (("calculator", "clock"), ("a.py",), ("files_*",))
+    assert [server.name for server in got.tools.servers()] == ["files", "x"]
+    assert got.sources["tools.built_in"] == "flag --tools"
+
+
 def test_what_must_be_given_has_no_default() -> None:
     required = inspect.signature(taking(TOKENS, "en")).parameters["model_model"]
     assert required.default is inspect.Parameter.empty

@@ -1,12 +1,29 @@
 import asyncio
 import io
 import itertools
+from collections.abc import AsyncGenerator
 
 import pytest
 
 from chat.talk import Turnstile, chat, engine
 from duihua.chat.conversation import Conversation
 from duihua.errors import GenerationFailed
+from duihua.events import (
+    Event,
+    Finished,
+    FinishReason,
+    ReasoningDelta,
+    RoundFinished,
+    TextDelta,
+    ToolCallReady,
+    ToolResult,
+    TurnFinished,
+    TurnStarted,
+    Usage,
+    WindowReport,
+)
+from duihua.image import Image
+from duihua.messages import Message, ToolCall
 from duihua.sampling import Sampling
 from duihua.terminal.output import Output, screen_of
 from duihua.terminal.texts import Say
@@ -111,3 +128,77 @@ def test_a_screen_that_fails_closes_the_engine_s_stream_at_once() -> None:
         assert len(over.closed) == 1
 
     asyncio.run(run())
+
+
+async def _given(*events: Event) -> AsyncGenerator[Event]:
+    for event in events:
+        yield event
+
+
+def _shown(*events: Event, hides: bool = False) -> tuple[str, str]:
+    output, answers, notes = streams()
+    seconds = itertools.count()
+    narrator = Narrator(output, Say("en"), clock=lambda: float(next(seconds)))
+    narrator.shows_thinking = not hides
+    asyncio.run(narrator.show(_given(*events)))
+    return answers.getvalue(), notes.getvalue()
+
+
+USAGE = Usage(prompt_tokens=10, completion_tokens=4)
+WINDOW = WindowReport(context_window=100, limit=80, reserve=20, prompt_tokens=30, kept_exchanges=1)
+CALL = ToolCall("call_1", "add", '{"a": 1}')
+ROUND = RoundFinished(message=Message("assistant", "", tool_calls=(CALL,)), usage=USAGE)
+ALL = Usage(prompt_tokens=40, completion_tokens=9)
+END = (Finished(reason="stop", usage=ALL), TurnFinished(usage=ALL, window=WINDOW))
+START = TurnStarted(prompt_tokens=10, cached_tokens=0, window=WINDOW)
+
+
+def test_a_call_and_its_result_are_one_line_among_the_notes() -> None:
+    result = ToolResult(call=CALL, content="2", seconds=0.2)
+    events = (START, TextDelta(text="Well."), ToolCallReady(index=0, call=CALL), ROUND, result, TextDelta(text="2!"))
+    answers, notes = _shown(*events, *END)
+    assert answers == "Well.\n2!\n"
+    assert notes.splitlines()[0] == "add(a: 1) → 2 · 0.2 s"
+
+
+def test_the_context_of_several_rounds_is_the_last_prompt_and_answer() -> None:
+    _, notes = _shown(START, ROUND, ToolResult(call=CALL, content="2"), TextDelta(text="2!"), *END)
+    assert "context 35/100" in notes
+
+
+def test_the_time_that_tools_take_is_not_the_model_s() -> None:
+    # clock: 0 asked, 1 first token, 2 the round ends, 3 the result is there, 4 the last token
+    _, notes = _shown(START, ROUND, ToolResult(call=CALL, content="2"), TextDelta(text="2!"), *END)
+    assert "4.0 tok/s" in notes
+
+
+def test_pictures_of_a_result_are_named_and_whether_the_model_sees_them() -> None:
+    image = Image(b"x", 6, 4, name="figure-1.png")
+    _, notes = _shown(
+        START,
+        ToolResult(call=CALL, content="", images=(image,)),
+        ToolResult(call=CALL, content="", images=(image,), is_seen=False),
+        *END,
+    )
+    assert "figure-1.png 6x4\n" in notes
+    assert "figure-1.png 6x4 · the model does not see it" in notes
+
+
+@pytest.mark.parametrize(("reason", "why"), [("tool_calls", "were not run"), ("context_full", "no longer fit")])
+def test_a_turn_that_ends_in_calls_says_why(reason: FinishReason, why: str) -> None:
+    _, notes = _shown(START, Finished(reason=reason, usage=ALL), TurnFinished(usage=ALL, window=WINDOW))
+    assert why in notes
+
+
+def test_hidden_thinking_is_one_line() -> None:
+    thinking = (ReasoningDelta(text="let me "), ReasoningDelta(text="see"))
+    answers, notes = _shown(START, *thinking, TextDelta(text="yes"), *END, hides=True)
+    assert answers == "yes\n"
+    assert notes.startswith("thought for 1.0 s\n")
+    assert "see" not in notes
+
+
+def test_thinking_before_a_call_is_followed_by_no_answer() -> None:
+    _, notes = _shown(START, ReasoningDelta(text="hm"), ToolCallReady(index=0, call=CALL), ROUND, *END)
+    assert notes.startswith("thinking:\nhm\n")
+    assert "answer:" not in notes

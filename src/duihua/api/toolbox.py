@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from duihua.config import ToolSettings
-from duihua.errors import ConfigError
+from duihua.errors import ConfigError, ToolError, UnsupportedFeature
 from duihua.tools.approval import Approver, Ask
 from duihua.tools.catalogue import built_in
 from duihua.tools.filter import chosen
@@ -34,19 +34,34 @@ async def open_toolbox(settings: ToolSettings, *, ask: Ask | None = None) -> Too
     servers = settings.servers()
     for file in settings.files:
         tools += await asyncio.to_thread(load_tools, file)
-    if servers:
-        from duihua.tools.mcp.tool import connect
-
-        tools += await _all_or_none([asyncio.create_task(connect(server)) for server in servers])
     try:
+        await _start(tools)
+        if servers:
+            from duihua.tools.mcp.tool import connect
+
+            tools += await _all_or_none([asyncio.create_task(connect(server)) for server in servers])
         chosen(tools, settings.allow or ("*",))  # a name that is no tool's is refused
         approver = Approver(ask)
         offered = [tool for tool in tools if settings.approval_of(tool.name) != "never"]
         guarded = [approver.guarded(Logged(tool), settings.approval_of(tool.name)) for tool in offered]
         return Toolbox(guarded, limits=settings.limits())
-    except ConfigError:
+    except BaseException:
         await _close(tools)
         raise
+
+
+async def _start(tools: Sequence[Tool]) -> None:
+    """Start the Python tool's process now: where this system cannot shut it in, that is known before the first turn."""
+    if not any(tool.name == "python" for tool in tools):
+        return
+    from duihua.tools.python import PythonTool
+
+    for tool in tools:
+        if isinstance(tool, PythonTool):
+            try:
+                await tool.start()
+            except (ToolError, UnsupportedFeature) as error:
+                raise ConfigError(str(error)) from error
 
 
 async def _all_or_none(connecting: Sequence[asyncio.Task[list[Tool]]]) -> list[Tool]:

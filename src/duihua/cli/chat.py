@@ -5,14 +5,26 @@ from __future__ import annotations
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import typer
 
 from duihua import __version__
-from duihua.cli.flags import ENGINE, MODEL, SAMPLING, TERMINAL, Body
-from duihua.config import Settings, graphics_of, history_file, interface_language, is_debugging, wants_color
+from duihua.cli.flags import ENGINE, MODEL, SAMPLING, TERMINAL, THINKING, TOOLS, Body
+from duihua.cli.toolset import check_flags, equip, opened_tools
+from duihua.config import (
+    Settings,
+    ToolSettings,
+    graphics_of,
+    history_file,
+    interface_language,
+    is_debugging,
+    wants_color,
+)
 from duihua.errors import ConfigError, InvalidImage, InvalidParameter, UnsupportedModel
+from duihua.terminal.consent import Consent
+from duihua.terminal.form import read_form
 from duihua.terminal.loading import LoadingLine
 from duihua.terminal.output import Output, screen_of
 from duihua.terminal.pipe import joined_prompt, piped_text, replay_lines, replay_source
@@ -21,6 +33,7 @@ from duihua.terminal.texts import Say
 
 if TYPE_CHECKING:
     from duihua.chat.chat import Chat
+    from duihua.chat.conversation import Conversation
     from duihua.image import Image
     from duihua.prompt.window import WindowPolicy
     from duihua.terminal.oneshot import Reader
@@ -29,34 +42,43 @@ if TYPE_CHECKING:
 __all__ = ["CHAT", "COMPLETE", "chat", "complete"]
 
 
-def chat(
-    settings: Settings, *, prompt: str | None, image: Sequence[str] | None, replay: str | None, json: bool | None
+def chat(  # noqa: PLR0913  one parameter for each flag that is no setting
+    settings: Settings,
+    *,
+    prompt: str | None,
+    image: Sequence[str] | None,
+    replay: str | None,
+    json: bool | None,
+    no_tools: bool | None,
+    schema: str | None,
 ) -> None:
     """Talk to a model: at the keyboard, once, or from a file.
 
     Args:
         image: paths and URLs of pictures that go with the first message.
+        schema: a file whose JSON schema every answer is held to.
 
     Raises:
         ConfigError: flags that do not go together, nothing to ask, or a picture that cannot be had.
         ModelError, RequestError, EngineError: see `open_chat` and `Conversation.send`.
     """
-    sources = tuple(image or ())
+    tools = check_flags(settings, no_tools=bool(no_tools), in_form=schema is not None)
+    talk = partial(_talk, settings, sources=tuple(image or ()), tools=tools, schema=schema)
     if replay is not None:
         if prompt is not None:
             raise ConfigError("-p and --replay do not go together: put the prompt into the file")
         content = replay_source(replay)
-        _talk(settings, lambda session: _replay(session, content, replay, json=bool(json)), sources)
+        talk(lambda session: _replay(session, content, replay, json=bool(json)))
         return
     piped = piped_text()
     if prompt is not None or piped is not None:
         text = joined_prompt(prompt, piped)
-        _talk(settings, lambda session: _ask(session, text, json=bool(json)), sources)
+        talk(lambda session: _ask(session, text, json=bool(json)))
         return
     if json or not sys.stdout.isatty():
         where = "--json" if json else "an answer that goes into a file or a pipe"
         raise ConfigError(f"{where} needs -p TEXT, --replay FILE or a text piped in")
-    _talk(settings, _keyboard, sources, at_keyboard=True)
+    talk(_keyboard, at_keyboard=True)
 
 
 def complete(settings: Settings, *, raw: str | None, json: bool | None) -> None:
@@ -83,41 +105,62 @@ def complete(settings: Settings, *, raw: str | None, json: bool | None) -> None:
 def _talk(
     settings: Settings,
     front: Callable[[Session], Awaitable[None]],
-    sources: Sequence[str],
     *,
+    sources: Sequence[str],
+    tools: ToolSettings,
+    schema: str | None,
     at_keyboard: bool = False,
 ) -> None:
     output, say = _output(settings, at_keyboard=at_keyboard)
+    form = None if schema is None else read_form(schema)
 
     async def run() -> None:
         images = await _read_pictures(output, say, sources)  # what is wrong with them is told before anything is loaded
-        async with aclosing(await _opened(settings, output, say)) as model:
-            from duihua.chat.conversation import Conversation
-            from duihua.terminal.loading import banner, template_note
+        consent = Consent(output, say)
+        async with (
+            opened_tools(tools, consent, output, say) as toolbox,
+            aclosing(await _opened(settings, output, say)) as model,
+        ):
             from duihua.terminal.pictures import check_sight
             from duihua.terminal.session import Session
 
-            if not model.info.can_chat:
-                raise UnsupportedModel(
-                    f"{model.info.name} is a base model without a chat template: use `duihua complete`, "
-                    "or the chat version of the model"
-                )
+            _greet(output, say, model, at_keyboard=at_keyboard)
             check_sight(model.info, len(images))
-            if at_keyboard:
-                banner(output, say, model.info, model.adapters)
-            else:
-                template_note(output, say, model.info)
-            conversation = Conversation(
-                model,
-                system=settings.terminal.system,
-                sampling=settings.sampling,
-                window=_window(settings),
+            session = Session(
+                conversation=_conversation(model, settings),
+                output=output,
+                say=say,
+                pictures=images,
+                graphics=graphics_of(settings.terminal.preview, is_terminal=at_keyboard),
+                rules=tools,
+                consent=consent,
+                shows_thinking=settings.terminal.thinking == "show",
             )
-            graphics = graphics_of(settings.terminal.preview, is_terminal=at_keyboard)
-            session = Session(conversation=conversation, output=output, say=say, pictures=images, graphics=graphics)
+            equip(session, settings, toolbox, form)
             await front(session)
 
     _finish(run_to_end(run()))
+
+
+def _greet(output: Output, say: Say, model: Chat, *, at_keyboard: bool) -> None:
+    """Say what is talked to, where that can be."""
+    from duihua.terminal.loading import banner, template_note
+
+    if not model.info.can_chat:
+        raise UnsupportedModel(
+            f"{model.info.name} is a base model without a chat template: use `duihua complete`, "
+            "or the chat version of the model"
+        )
+    if at_keyboard:
+        banner(output, say, model.info, model.adapters)
+    else:
+        template_note(output, say, model.info)
+
+
+def _conversation(model: Chat, settings: Settings) -> Conversation:
+    from duihua.chat.conversation import Conversation
+
+    return Conversation(model, system=settings.terminal.system, sampling=settings.sampling, window=_window(settings))
 
 
 async def _read_pictures(output: Output, say: Say, sources: Sequence[str]) -> list[Image]:
@@ -157,21 +200,23 @@ async def _keyboard(session: Session) -> None:
 async def _ask(session: Session, text: str, *, json: bool) -> None:
     from duihua.terminal.oneshot import ask
 
-    await ask(session, text, _reader(session.output, session.say, json=json))
+    await ask(session, text, _reader(session.output, session.say, json=json, thinking=session.shows_thinking))
 
 
 async def _replay(session: Session, content: bytes | None, name: str, *, json: bool) -> None:
     from duihua.terminal.oneshot import replay
 
     async with aclosing(replay_lines(content, name)) as lines:
-        await replay(session, lines, _reader(session.output, session.say, json=json))
+        await replay(session, lines, _reader(session.output, session.say, json=json, thinking=session.shows_thinking))
 
 
-def _reader(output: Output, say: Say, *, json: bool) -> Reader:
+def _reader(output: Output, say: Say, *, json: bool, thinking: bool = True) -> Reader:
     from duihua.terminal.oneshot import Reader
     from duihua.terminal.turn import Narrator
 
-    return Reader(output, Narrator(output, say), json=json)
+    narrator = Narrator(output, say)
+    narrator.shows_thinking = thinking
+    return Reader(output, narrator, json=json)
 
 
 def _output(settings: Settings, *, at_keyboard: bool, exact: bool = False) -> tuple[Output, Say]:
@@ -197,6 +242,16 @@ def _finish(code: int) -> None:
 
 CHAT: Final = Body(
     chat,
-    (*("model.model", "prompt", "image", "replay", "json"), *TERMINAL, "terminal.preview", *SAMPLING, *MODEL, *ENGINE),
+    (
+        *("model.model", "prompt", "image", "replay", "json"),
+        *TOOLS,
+        *("no_tools", "schema"),
+        *THINKING,
+        *TERMINAL,
+        "terminal.preview",
+        *SAMPLING,
+        *MODEL,
+        *ENGINE,
+    ),
 )
 COMPLETE: Final = Body(complete, ("model.model", "raw", "json", *SAMPLING, *MODEL, *ENGINE))

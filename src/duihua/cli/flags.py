@@ -10,11 +10,12 @@ from typing import Any, Final
 
 from duihua.cli.flag import Body, Flag
 from duihua.cli.front_flags import FRONT_FLAGS
+from duihua.cli.tool_flags import TOOL_FLAGS
 from duihua.config import keys, read_settings
 from duihua.errors import ConfigError
 from duihua.terminal.settings import Language
 
-__all__ = ["ENGINE", "MODEL", "SAMPLING", "SERVE", "TERMINAL", "WEB", "Body", "Flag", "taking"]
+__all__ = ["ENGINE", "MODEL", "SAMPLING", "SERVE", "TERMINAL", "THINKING", "TOOLS", "WEB", "Body", "Flag", "taking"]
 
 
 MODEL: Final = tuple(
@@ -49,6 +50,8 @@ SAMPLING: Final = tuple(
     )
 )
 TERMINAL: Final = ("terminal.system", "terminal.history_turns", "terminal.overlong")
+TOOLS: Final = ("tools.built_in", "tools.files", "tools.mcp", "tools.allow")
+THINKING: Final = ("terminal.think", "terminal.thinking", "terminal.max_thinking_tokens")
 
 
 def _any_value(text: str) -> object:
@@ -279,6 +282,7 @@ _FLAGS: Final[Mapping[str, Flag]] = {
             "允许读取 pickle 权重（同样可能执行代码）。",
         ),
         *FRONT_FLAGS,
+        *TOOL_FLAGS,
         Flag("sampling.temperature", "0 is greedy.", "0 为贪心解码。"),
         Flag("sampling.top_p", "Sample from the likeliest tokens of this total probability.", "只在累计概率内采样。"),
         Flag(

@@ -17,6 +17,8 @@ from duihua.terminal.lora import run_lora
 from duihua.terminal.parameters import assign, names, rows, show, split, told
 from duihua.terminal.pictures import are_dropped
 from duihua.terminal.session import Session
+from duihua.terminal.think import run_think
+from duihua.terminal.tools import run_tools
 
 __all__ = ["COMMANDS", "Call", "Command", "Said", "Unknown", "is_open_block", "understand"]
 
@@ -203,6 +205,21 @@ COMMANDS: Final = (
         en="the answers of the base model and of every adapter, one under another; the context stays as it is",
         zh="并列显示基础模型与各适配器的回答；不影响上下文",
         run=run_compare,
+    ),
+    Command(
+        name="tools",
+        aliases=("工具",),
+        en="list the tools and whether they may run, and the last calls in full",
+        zh="列出工具及其是否可运行，并完整显示最近的调用",
+        run=run_tools,
+    ),
+    Command(
+        name="think",
+        aliases=("思考",),
+        argument="[on|off|show|hide]",
+        en="have the model think before it answers or not; show or hide its thinking",
+        zh="回答前是否思考；显示或隐藏思考（开、关、显示、隐藏）",
+        run=run_think,
     ),
     Command(name="exit", aliases=("quit", "bye", "退出"), en="leave", zh="离开", run=_exit),
 )

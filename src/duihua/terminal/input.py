@@ -17,6 +17,7 @@ from prompt_toolkit.filters import Condition
 from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.input import Input
+from prompt_toolkit.input.typeahead import clear_typeahead
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.output import ColorDepth, Output
 
@@ -26,6 +27,7 @@ from duihua.terminal.lora import LORA_ACTIONS
 from duihua.terminal.output import fitted, harmless
 from duihua.terminal.parameters import names
 from duihua.terminal.texts import Say
+from duihua.terminal.think import THINK_ACTIONS
 
 __all__ = ["Keyboard", "hushed_echo", "private_history"]
 
@@ -64,6 +66,12 @@ class Keyboard:
             input=source,
             output=screen,
         )
+        self._questions: PromptSession[str] = PromptSession(
+            history=InMemoryHistory(),
+            color_depth=None if color else ColorDepth.DEPTH_1_BIT,
+            input=source,
+            output=screen,
+        )
 
     async def read(
         self, default: str = "", *, adapter: str | None = None, adapters: Sequence[str] = (), above: str = ""
@@ -83,6 +91,18 @@ class Keyboard:
         self._commands.adapters = adapters
         prompt = self._prompt(adapter, above)
         return await self._session.prompt_async(prompt, default=default, set_exception_handler=False)
+
+    async def read_answer(self, question: str) -> str:
+        """An answer to a question of ours, on one line. What was typed before it was asked does not answer it.
+
+        Raises:
+            EOFError, KeyboardInterrupt: as of `read`.
+        """
+        clear_typeahead(self._questions.input)
+        _forget_typed()
+        prompt = FormattedText([("bold" if self._color else "", question)])
+        # Its own handler of SIGINT would take the place of that which stops the turn; Ctrl-C comes as a key.
+        return await self._questions.prompt_async(prompt, set_exception_handler=False, handle_sigint=False)
 
     def _prompt(self, adapter: str | None, above: str) -> FormattedText:
         color, bold = ("ansicyan", "bold") if self._color else ("", "")
@@ -129,6 +149,16 @@ def hushed_echo() -> Generator[None]:
                 termios.tcsetattr(0, termios.TCSANOW, before)
 
 
+def _forget_typed() -> None:
+    """Drop what waits to be read from the keyboard."""
+    try:
+        import termios
+    except ImportError:  # Windows
+        return
+    with suppress(termios.error):
+        termios.tcflush(0, termios.TCIFLUSH)
+
+
 class _Commands(Completer):
     """Names of commands after a slash, of parameters after `/set`, and what belongs after `/lora` and `/image`."""
 
@@ -151,6 +181,8 @@ class _Commands(Completer):
                     yield Completion(command.name, -len(name), f"/{command.name}", meaning)
         elif name in ("set", "设置"):
             yield from _beginning_with(argument, names())
+        elif name in ("think", "思考"):
+            yield from _beginning_with(argument, THINK_ACTIONS)
         elif name in ("lora", "适配器"):
             yield from self._of_lora(argument, complete_event)
         elif name in ("image", "图片"):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal, TextIO
 
-__all__ = ["Output", "Screen", "Style", "fitted", "harmless", "screen_of"]
+__all__ = ["Output", "Screen", "Style", "fitted", "harmless", "screen_of", "width"]
 
 Style = Literal["dim", "bold", "warning", "error", "mark", "plain"]
 
@@ -151,7 +151,7 @@ class Output:
         if self.notes.is_terminal:
             room, tail = self.notes.columns() - 1, harmless(tail)
             text = harmless(text).replace("\n", " ")  # a file's name may have two lines
-            shown = fitted(fitted(text, max(room - _width(tail), 1)) + tail, room)
+            shown = fitted(fitted(text, max(room - width(tail), 1)) + tail, room)
             self.notes.stream.write(f"\r\x1b[K{shown}")
             self.notes.stream.flush()
             self._has_progress = True
@@ -180,19 +180,20 @@ class Output:
 
 def fitted(text: str, columns: int) -> str:
     """A line, or as much of it as so many columns hold, with … at its end; a wide character takes two."""
-    return text if _width(text) <= columns else f"{_cut(text, columns - 1)}…"
+    return text if width(text) <= columns else f"{_cut(text, columns - 1)}…"
 
 
 def _cut(text: str, columns: int) -> str:
-    width = 0
+    taken = 0
     for index, character in enumerate(text):
-        width += _width(character)
-        if width > columns:
+        taken += width(character)
+        if taken > columns:
             return text[:index]
     return text
 
 
-def _width(text: str) -> int:
+def width(text: str) -> int:
+    """How many columns a line takes; a wide character takes two."""
     return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
 
 

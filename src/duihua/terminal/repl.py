@@ -24,7 +24,15 @@ class Repl:
         self._session = session
         self._keyboard = keyboard
         session.is_debugging = debug
-        self._narrator = Narrator(session.output, session.say, cure="/set max_tokens N")
+        self._narrator = Narrator(
+            session.output,
+            session.say,
+            cure="/set max_tokens N",
+            graphics=session.graphics,
+            settled=session.consent.settled if session.consent is not None else None,
+        )
+        if session.consent is not None:
+            session.consent.read_line = keyboard.read_answer
 
     async def run(self) -> None:
         """Talk until the user leaves."""
@@ -81,6 +89,7 @@ class Repl:
 
     async def _answer(self, text: str) -> None:
         session, conversation = self._session, self._session.conversation
+        self._narrator.shows_thinking = session.shows_thinking
         try:
             with Interrupt() as interrupt:
                 await self._narrator.show(

@@ -12,10 +12,12 @@ from duihua.errors import DuihuaError
 from duihua.image import Image
 from duihua.messages import Message
 from duihua.sampling import Sampling
+from duihua.terminal.consent import Consent
 from duihua.terminal.output import Output
 from duihua.terminal.pictures import Fetches, picture_line
 from duihua.terminal.settings import Graphics
 from duihua.terminal.texts import Say
+from duihua.tools.settings import ToolSettings
 
 __all__ = ["Session"]
 
@@ -28,6 +30,9 @@ class Session:
         pictures: staged for the next message.
         graphics: how a preview of them is drawn; None: not at all.
         fetcher: gets pictures from the web; None: the usual one.
+        rules: whether tools may run.
+        consent: what asks about tools; None: nothing does.
+        shows_thinking: whether the model's thinking is shown as it comes.
     """
 
     conversation: Conversation
@@ -36,6 +41,9 @@ class Session:
     pictures: list[Image] = field(default_factory=list[Image])
     graphics: Graphics | None = None
     fetcher: Fetches | None = None
+    rules: ToolSettings = field(default_factory=ToolSettings)
+    consent: Consent | None = None
+    shows_thinking: bool = True
     is_leaving: bool = False
     is_debugging: bool = False  # show the traceback of an error nobody raised on purpose
 

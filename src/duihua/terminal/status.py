@@ -17,6 +17,7 @@ class Timing:
     asked: float
     first: float | None = None  # when the first token came
     last: float | None = None
+    idle: float = 0.0  # between the first and the last token, while tools ran
 
     @property
     def first_token_s(self) -> float | None:
@@ -25,13 +26,18 @@ class Timing:
 
     def speed(self, completion_tokens: int) -> float | None:
         """Tokens per second after the first one; None where that says nothing."""
-        if self.first is None or self.last is None or self.last <= self.first or completion_tokens < 2:
+        if self.first is None or self.last is None or completion_tokens < 2:
             return None
-        return (completion_tokens - 1) / (self.last - self.first)
+        seconds = self.last - self.first - self.idle
+        return (completion_tokens - 1) / seconds if seconds > 0 else None
 
 
-def status_line(say: Say, usage: Usage, window: WindowReport, timing: Timing) -> str:
-    """Tokens, speed, time to first token, context used, cached prefix: what is known of them."""
+def status_line(say: Say, usage: Usage, window: WindowReport, timing: Timing, *, used: int | None = None) -> str:
+    """Tokens, speed, time to first token, context used, cached prefix: what is known of them.
+
+    Args:
+        used: tokens of the context; None: those of the usage, of one answer to one prompt.
+    """
     parts = [say("tokens", count=usage.completion_tokens)]
     if usage.reasoning_tokens:
         parts.append(say("thinking_tokens", count=usage.reasoning_tokens))
@@ -39,7 +45,7 @@ def status_line(say: Say, usage: Usage, window: WindowReport, timing: Timing) ->
         parts.append(say("speed", speed=speed))
     if timing.first_token_s is not None:
         parts.append(say("first_token", seconds=timing.first_token_s))
-    used = usage.prompt_tokens + usage.completion_tokens
+    used = usage.prompt_tokens + usage.completion_tokens if used is None else used
     parts.append(say("context", used=used, window=window.context_window))
     if usage.cached_tokens and usage.prompt_tokens:
         parts.append(say("cached", percent=100 * usage.cached_tokens // usage.prompt_tokens))
@@ -85,6 +91,10 @@ def cut_line(say: Say, reason: FinishReason, report: WindowReport, max_tokens: i
         max_tokens: what was asked for; None: as much as there is room for.
         cure: how to ask for more, here.
     """
+    if reason == "tool_calls":
+        return say("cut_by_calls")
+    if reason == "context_full":
+        return say("cut_by_results", window=report.context_window)
     if reason != "length":
         return None
     if max_tokens is None or report.clamped_from is not None:
