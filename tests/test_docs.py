@@ -5,6 +5,7 @@ import io
 import re
 import subprocess
 import sys
+import tempfile
 import tomllib
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -13,6 +14,7 @@ import pytest
 
 import duihua
 from duihua.cli.app import run
+from duihua.config import read_settings
 
 ROOT = Path(__file__).parents[1]
 SRC = ROOT / "src" / "duihua"
@@ -65,10 +67,22 @@ def test_the_python_blocks_run_and_print_what_they_say(capsys: pytest.CaptureFix
 def test_the_python_blocks_about_tools_run_and_print_what_they_say(capsys: pytest.CaptureFixture[str]) -> None:
     namespace: dict[str, object] = {}
     page = ROOT / "docs" / "tools.md"
-    for block in blocks(page):
+    for block in (block for block in blocks(page) if block.language == "python"):
         exec(compile("\n" * block.line + block.text, str(page), "exec"), namespace)
         printed = capsys.readouterr().out.splitlines()
         assert [shown["line"] for shown in SHOWN.finditer(block.text)] == printed, name(block)
+
+
+def test_the_settings_of_tools_are_ones_that_there_are() -> None:
+    page = ROOT / "docs" / "tools.md"
+    shown = next(block for block in blocks(page) if block.language == "toml")
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "duihua.toml")
+        file.write_text(shown.text, "utf-8")
+        tools = read_settings(file=file, environ={}).tools
+    assert [server.name for server in tools.servers()] == ["files", "docs"]
+    assert tools.approval_of("files_write_file") == "never"
+    assert tools.python_settings().seconds == 30
 
 
 def check_transcript(model: duihua.Model) -> None:
