@@ -1,8 +1,8 @@
 from typing import Any
 
 from duihua.chat.conversation import Entry, Outcome
-from duihua.events import ReasoningDelta, TextDelta
-from duihua.messages import Message
+from duihua.events import ReasoningDelta, RoundFinished, TextDelta, ToolCallReady, ToolResult, Usage
+from duihua.messages import Message, ToolCall
 from duihua.web.rows import rows_of_record, rows_of_turn
 from duihua.web.texts import Say
 from duihua.web.turn import Turn
@@ -72,3 +72,41 @@ def test_a_turn_that_runs_shows_what_there_is() -> None:
     rows = rows_of_turn(SAY, turn)[1:]
     assert told(rows) == [("Thinking", "well"), ("assistant", "&lt;b>")]
     assert rows[0]["metadata"]["status"] == "done"
+
+
+CALL = ToolCall("call_1", "add", '{"a": "<b>"}')
+CALLING = Message("assistant", "", tool_calls=(CALL,))
+
+
+def test_a_call_and_its_result_are_folded() -> None:
+    said = [Message("user", "a"), CALLING, Message("tool", "<i>2", tool_call_id="call_1"), Message("assistant", "two")]
+    rows = rows_of_record(SAY, [Entry(message) for message in said])
+    assert [title for title, _ in told(rows)] == ["user", "Tool: add", "assistant"]
+    text = told(rows)[1][1]
+    assert "2" in text
+    assert "<b>" not in text.replace("\\<", "")
+    assert "<i>" not in text.replace("\\<", "")
+
+
+def test_a_name_that_is_none_does_not_stand_in_a_title() -> None:
+    wild = ToolCall("call_1", "<img src=x>", "{}")
+    said = [Message("assistant", "", tool_calls=(wild,)), Message("tool", "no", tool_call_id="call_1")]
+    assert told(rows_of_record(SAY, [Entry(message) for message in said]))[0][0] == "Tool: ?"
+
+
+def test_a_tool_that_runs_is_shown_before_its_result_is_there() -> None:
+    usage = Usage(prompt_tokens=1, completion_tokens=1)
+    turn = Turn("a", float)
+    turn.take(ReasoningDelta(text="hm"))
+    turn.take(ToolCallReady(index=0, call=CALL))
+    thinking = Message("assistant", "", reasoning="hm", tool_calls=(CALL,))
+    turn.take(RoundFinished(message=thinking, usage=usage))
+    rows = rows_of_turn(SAY, turn)
+    assert [title for title, _ in told(rows)] == ["user", "Thinking", "Tool: add", "assistant"]
+    assert rows[2]["metadata"]["status"] == "pending"
+    turn.take(ToolResult(call=CALL, content="2"))
+    turn.take(TextDelta(text="two"))
+    rows = rows_of_turn(SAY, turn)
+    assert rows[2]["metadata"]["status"] == "done"
+    assert told(rows)[2][1].endswith("2")
+    assert told(rows)[3] == ("assistant", "two")

@@ -29,6 +29,7 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "retry": ("Retry", "重试"),
     "clear": ("New conversation", "新对话"),
     "thinking": ("Thinking", "思考"),
+    "called": ("Tool: {name}", "工具：{name}"),
     # The panel
     "panel": ("Settings", "设置"),
     "panel_hint": ("They count from the next message on.", "从下一条消息起生效。"),

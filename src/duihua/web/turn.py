@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from duihua.chat.fold import Reply
+from duihua.chat.fold import Reply, TurnFold
 from duihua.errors import DuihuaError, EngineDead
 from duihua.events import Event, Finished, TurnFinished, TurnStarted, WindowReport
 from duihua.web.texts import Say
@@ -20,7 +20,7 @@ class Turn:
     text: str
     clock: Callable[[], float]  # seconds
     max_tokens: int | None = None  # what was asked for; None: as much as there is room for
-    reply: Reply = field(default_factory=Reply)
+    fold: TurnFold = field(default_factory=TurnFold)
     window: WindowReport | None = None
     finished: Finished | None = None
     is_complete: bool = False
@@ -31,7 +31,7 @@ class Turn:
 
     def take(self, event: Event) -> None:
         """Take in one event."""
-        self.reply.add(event)
+        self.fold.add(event)
         if isinstance(event, TurnStarted):
             self._first, self.window = self.clock(), event.window
         elif isinstance(event, Finished):
@@ -40,9 +40,14 @@ class Turn:
             self.window, self.is_complete = event.window, True
 
     @property
+    def reply(self) -> Reply:
+        """The answer that is being given, or was given last."""
+        return self.fold.answer
+
+    @property
     def unsent(self) -> str:
         """What was asked, where nothing came of it and it has to be said again; else empty."""
-        is_lost = self.error is not None or (self.is_stopped and not self.reply.has_begun)
+        is_lost = self.error is not None or (self.is_stopped and not self.fold.has_begun)
         return self.text if is_lost else ""
 
     @property
@@ -59,7 +64,7 @@ def status_line(say: Say, turn: Turn) -> str:
         return _error_line(say, turn.error)
     parts = [*_figures(say, turn), *_losses(say, turn)]
     if turn.is_stopped:
-        parts.insert(0, say("stopped" if turn.reply.has_begun else "returned"))
+        parts.insert(0, say("stopped" if turn.fold.has_begun else "returned"))
     return " · ".join(parts)
 
 

@@ -91,7 +91,8 @@ class Visit:
         before = self.conversation
         if len(before.context) < 2:
             raise InvalidMessages("there is no answer to try again")
-        *history, user, _ = before.context
+        asked = max(index for index, message in enumerate(before.context) if message.role == "user")
+        history, user = list(before.context[:asked]), before.context[asked]
         self.conversation = _anew(before, history)
         try:
             async with aclosing(self.ask(user.content, wishes)) as turns:
@@ -138,6 +139,6 @@ class Visit:
 
 def _anew(conversation: Conversation, history: list[Message]) -> Conversation:
     """The same conversation, not as far on."""
-    made = Conversation(conversation.chat, history=history)
+    made = Conversation(conversation.chat, history=history, toolbox=conversation.toolbox, limits=conversation.limits)
     made.options = conversation.options
     return made
