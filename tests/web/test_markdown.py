@@ -62,6 +62,9 @@ def test_whatever_is_typed_in_a_line_is_shown_so(text: str) -> None:
         ("in `<b>` code", "in `<b>` code"),
         ("in ``<`b>`` code <i>", "in ``<`b>`` code &lt;i>"),
         ("an open ` and <b>", "an open ` and &lt;b>"),
+        ("``<a>`", "``&lt;a>`"),
+        ("\\`<a>`", "\\`&lt;a>`"),
+        ("\\\\`<a>`", "\\\\`<a>`"),
         ("```html\n<b>\n```\n<i>", "```html\n<b>\n```\n&lt;i>"),
         ("~~~\n<b>\n```\n<b>\n~~~\n<i>", "~~~\n<b>\n```\n<b>\n~~~\n&lt;i>"),
         ("````\n```\n<b>\n````\n<i>", "````\n```\n<b>\n````\n&lt;i>"),
@@ -75,7 +78,7 @@ def test_tags_of_an_answer_are_letters_but_in_code(answer: str, markdown: str) -
     assert of_answer(answer) == markdown
 
 
-@given(st.text(st.sampled_from("ab <>/`~\n*#-")))
+@given(st.text(st.sampled_from("ab <>/`~\n*#-\\")))
 def test_no_answer_holds_html_that_a_reader_would_run(answer: str) -> None:
     found = [token.type for token in READER.parse(of_answer(answer))]
     inline = [part.type for token in READER.parse(of_answer(answer)) for part in token.children or ()]

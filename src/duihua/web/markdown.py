@@ -11,7 +11,8 @@ __all__ = ["of_answer", "of_person"]
 _ANYWHERE: Final = re.compile(r"[\\`*_\[\]<>|~&$]")
 _AT_START: Final = re.compile(r"^(?P<space>[ \t]*)(?P<mark>[#+=-]|\d+(?=[.)]))?", re.MULTILINE)
 _FENCE: Final = re.compile(r" {0,3}(?P<fence>`{3,}|~{3,})(?P<rest>.*)")
-_CODE: Final = re.compile(r"(?P<ticks>`+)(?!`).*?(?<!`)(?P=ticks)(?!`)", re.DOTALL)
+# A backtick behind a backslash opens nothing, and one behind another is not where a run of them begins.
+_CODE: Final = re.compile(r"\\[\\`]|(?<!`)(?P<ticks>`+)(?!`).*?(?<!`)(?P=ticks)(?!`)", re.DOTALL)
 
 
 def of_person(text: str) -> str:
