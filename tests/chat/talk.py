@@ -16,7 +16,7 @@ from duihua.errors import EngineError
 from duihua.events import Event
 from duihua.parsing.format import ToolFormat
 from duihua.prompt.encoder import PromptEncoder
-from duihua.prompt.template import ChatTemplate
+from duihua.prompt.template import ChatTemplate, variables_of
 from duihua.prompt.vocabulary import Vocabulary
 from duihua.prompt.window import Window
 from duihua.sampling import OUR_DEFAULTS
@@ -68,6 +68,7 @@ def chat(
             max_images=over.info.max_images,
             knows_tools=calls is not None and encoder.knows_tools,
             thinking_switch=encoder.thinking_switch,
+            variables=variables_of(template or ""),
         ),
         stops=Stops(token_ids=tuple(tokenizer.get_vocab()[stop] for stop in stops), reasoning=reasoning, calls=calls),
         read_adapter=read_adapter,

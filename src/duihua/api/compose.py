@@ -23,7 +23,7 @@ from duihua.errors import ConfigError, ModelNotFound
 from duihua.parsing.catalogue import format_of
 from duihua.prompt.encoder import PromptEncoder
 from duihua.prompt.images import read_image_placer
-from duihua.prompt.template import ChatTemplate
+from duihua.prompt.template import ChatTemplate, variables_of
 from duihua.prompt.vocabulary import Vocabulary
 from duihua.prompt.window import Window
 from duihua.sampling import OUR_DEFAULTS
@@ -203,6 +203,7 @@ def compose(
             adapter=adapter,
             knows_tools=stops.calls is not None and encoder.knows_tools,
             thinking_switch=encoder.thinking_switch,
+            variables=variables_of(checkpoint.chat_template or ""),
         ),
         stops=stops,
         read_adapter=lambda path: _fitting(locate_adapter(str(path)), checkpoint),

@@ -42,6 +42,7 @@ class ModelInfo:
     adapter: str | None = None  # the loaded adapter that was named as the model: turns that name none use it
     knows_tools: bool = False  # its template tells it of tools, and its calls can be read
     thinking_switch: str | None = None  # the template's variable that turns thinking on and off
+    variables: frozenset[str] = frozenset()  # that the chat template reads, those of every turn included
 
     def adapter_of(self, asked: str | None) -> str | None:
         """The adapter of a turn whose `TurnOptions.adapter` is this; None: the base model."""

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final, cast
 
 import jinja2
-from jinja2 import nodes
+from jinja2 import meta, nodes
 from jinja2.ext import Extension, LoopControlExtension
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -16,7 +16,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from duihua.errors import InvalidMessages, ModelLoadFailed
 from duihua.prompt.dialect import Dialect
 
-__all__ = ["ChatTemplate", "TemplateMessage"]
+__all__ = ["ChatTemplate", "TemplateMessage", "variables_of"]
 
 TemplateMessage = Mapping[str, Any]
 
@@ -51,9 +51,7 @@ class ChatTemplate:
     """
 
     def __init__(self, source: str, special_tokens: Mapping[str, str] | None = None) -> None:
-        environment = _Environment(
-            trim_blocks=True, lstrip_blocks=True, extensions=[_GenerationBlock, LoopControlExtension]
-        )
+        environment = _environment()
         environment.filters["tojson"] = _to_json
         cast("dict[str, object]", environment.globals)["raise_exception"] = _raise_exception
         try:
@@ -137,6 +135,18 @@ class _GenerationBlock(Extension):
     def parse(self, parser: Parser) -> nodes.Node | list[nodes.Node]:
         next(parser.stream)
         return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+
+def variables_of(source: str) -> frozenset[str]:
+    """The variables that a template reads and does not set, such as `enable_thinking`; those of every turn included."""
+    try:
+        return frozenset(meta.find_undeclared_variables(_environment().parse(source)))
+    except jinja2.TemplateError:
+        return frozenset()  # it does not compile, which is told where it is loaded
+
+
+def _environment() -> _Environment:
+    return _Environment(trim_blocks=True, lstrip_blocks=True, extensions=[_GenerationBlock, LoopControlExtension])
 
 
 def _to_json(
