@@ -274,7 +274,7 @@ def test_a_lenient_server_still_wants_json(body: str) -> None:
 
 def test_a_lenient_server_is_strict_about_what_it_knows() -> None:
     assert asked(serving(lenient=True), strange=1, temperature="warm").error["param"] == "temperature"
-    assert asked(serving(lenient=True), strange=1, tools=[{}]).error["param"] == "tools"
+    assert asked(serving(lenient=True), strange=1, tools=[{}]).error["param"] == "tools[0].type"
     inner = asked(serving(lenient=True), [{"role": "user", "content": 5, "strange": 1}], other=1)
     assert inner.error["param"] == "messages[0].content"
 

@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 
 from chat.talk import chat, engine, ids
+from chat.test_schemas import HERMES_TEMPLATE
+from duihua.parsing.hermes import HERMES
 from prompt import traits
 from server.asgi import HELLO, Server, ask, asked, serving
+from server.test_functions import ADD
 from server.test_pictures import content, seeing_server, url_of
 
 TALK = [{"role": "system", "content": "Be kind."}, *HELLO, {"role": "assistant", "content": "hi"}, *HELLO]
@@ -39,6 +42,16 @@ def test_variables_of_the_template_count() -> None:
         tokenize(server, messages=TALK, chat_template_kwargs=kind).json() for kind in ({}, {"kind": "today"})
     )
     assert plain["count"] < more["count"]
+
+
+def test_tools_count_as_in_a_turn() -> None:
+    over = engine("hello")
+    server = Server(chat(over, HERMES_TEMPLATE, calls=HERMES))
+    found = tokenize(server, messages=TALK, tools=[ADD]).json()["tokens"]
+    asked(server, TALK, tools=[ADD])
+    assert found == list(over.requests[0].token_ids)
+    assert tokenize(server, prompt="a", tools=[ADD]).error["param"] == "tools"
+    assert tokenize(serving(), messages=TALK, tools=[ADD]).error["param"] == "tools"
 
 
 def test_raw_text_may_hold_control_tokens_and_messages_may_not() -> None:

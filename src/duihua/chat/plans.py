@@ -17,7 +17,7 @@ from duihua.prompt.opening import Opening
 from duihua.prompt.vocabulary import Vocabulary
 from duihua.sampling import Sampling
 
-__all__ = ["Planner", "check_options"]
+__all__ = ["Planner", "arguments_schema", "check_options"]
 
 _CHOICES: Final = 'give "auto", "none", "required" or one tool by its name'
 
@@ -113,7 +113,7 @@ class Planner:
             raise UnsupportedFeature("tool_choice", "this model writes calls in a format that is not known here")
         parameters, choice = _parameters(options), options.tool_choice
         names = [choice.name] if isinstance(choice, NamedTool) else list(parameters)
-        arguments = {name: Grammar.json_schema(_object(parameters[name])) for name in names}
+        arguments = {name: Grammar.json_schema(arguments_schema(parameters[name])) for name in names}
         for grammar in arguments.values():
             await asyncio.to_thread(ebnf_of, grammar)
         return ForcedCall(
@@ -141,7 +141,7 @@ def _parameters(options: TurnOptions) -> dict[str, Any]:
     return {str(function.get("name")): function.get("parameters") for function in found}
 
 
-def _object(parameters: Mapping[str, Any] | None) -> Mapping[str, Any]:
+def arguments_schema(parameters: Mapping[str, Any] | None) -> Mapping[str, Any]:
     """Arguments are an object, whatever the tool says of them."""
     if not parameters:
         return {"type": "object", "properties": {}}

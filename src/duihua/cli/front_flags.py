@@ -76,6 +76,7 @@ FRONT_FLAGS: Final = (
     Flag("serve.max_messages", "Most messages of a request.", "一个请求的最多消息数。", metavar="N"),
     Flag("serve.max_choices", "Largest n and best_of.", "n 与 best_of 的最大值。", metavar="N"),
     Flag("serve.max_stop", "Most stop strings.", "最多的停止字符串数。", metavar="N"),
+    Flag("serve.max_tools", "Most tools of a request.", "一个请求的最多工具数。", metavar="N"),
     Flag("serve.max_logprobs", "Most alternatives per token.", "每个 token 最多的候选数。", metavar="N"),
     Flag("serve.max_request_images", "Most pictures of a request.", "一个请求的最多图片数。", metavar="N"),
     Flag("serve.max_image_bytes", "Largest file of a picture.", "图片文件的最大字节数。", metavar="N"),

@@ -6,16 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from duihua.chat.protocol import ChatService, TurnOptions
+from duihua.chat.protocol import ChatService, ModelInfo, TurnOptions
 from duihua.errors import InvalidParameter, UnknownModel
 from duihua.messages import Message
 from duihua.prompt.window import WindowPolicy
 from duihua.sampling import Sampling
 from duihua.server.decoding import WrongField, decoded, decoded_leniently
+from duihua.server.form import Form, read_form
+from duihua.server.functions import read_choice, read_tools
 from duihua.server.inert import check_inert
 from duihua.server.messages import check_variables, read_messages
 from duihua.server.pictures import Wanted
 from duihua.server.settings import ServeSettings
+from duihua.server.thinking import read_thinking
 from duihua.server.wire import ChatRequest
 
 __all__ = ["Ask", "model_named", "read_ask"]
@@ -44,7 +47,19 @@ class Ask:
     is_streamed: bool
     wants_usage: bool  # in a stream
     wants_ids: bool
+    shows_thinking: bool = True
+    form_field: str = "response_format"  # that asked for the answer's form
     left_out: tuple[str, ...] = ()  # names of unknown fields that a lenient server did not refuse
+
+    @property
+    def has_tools(self) -> bool:
+        """Whether the answer may call."""
+        return bool(self.options.tools) and self.options.tool_choice != "none"
+
+    @property
+    def must_call(self) -> bool:
+        """Whether the answer is a call, surely."""
+        return self.has_tools and self.options.tool_choice != "auto"
 
 
 def read_ask(body: bytes, chat: ChatService, settings: ServeSettings, defaults: Sampling = Sampling()) -> Ask:
@@ -61,15 +76,18 @@ def read_ask(body: bytes, chat: ChatService, settings: ServeSettings, defaults: 
     model, adapter = model_named(request.model, chat, settings)
     stream_options = request.stream_options
     messages, wanted = read_messages(request.messages)
+    form = read_form(request)
     return Ask(
         messages=messages,
         wanted=wanted,
         sampling=_sampling(request).over(defaults),
-        options=_options(request, adapter, settings),
+        options=_options(request, adapter, settings, form, chat.info),
         model=model,
         is_streamed=bool(request.stream),
         wants_usage=stream_options is not None and bool(stream_options.include_usage),
         wants_ids=bool(request.return_token_ids),
+        shows_thinking=request.include_reasoning is not False,
+        form_field="response_format" if form is None else form.field,
         left_out=left_out,
     )
 
@@ -95,6 +113,7 @@ def _check_bounds(request: ChatRequest, settings: ServeSettings) -> None:
     for name, size, most in (
         ("messages", len(request.messages), settings.max_messages),
         ("stop", len(stops), settings.max_stop),
+        ("tools", len(request.tools or ()), settings.max_tools),
     ):
         if size > most:
             raise WrongField(name, f"this server takes {most} at most, and there are {size}")
@@ -146,7 +165,30 @@ def _biases(biases: Mapping[str, float]) -> dict[int, float]:
     return read
 
 
-def _options(request: ChatRequest, adapter: str | None, settings: ServeSettings) -> TurnOptions:
+def _options(
+    request: ChatRequest, adapter: str | None, settings: ServeSettings, form: Form | None, info: ModelInfo
+) -> TurnOptions:
+    tools, choice = read_choice(request.tool_choice, read_tools(request.tools or ()))
+    if form is not None and tools and choice != "none":
+        raise WrongField(form.field, 'an answer in a form calls no tools: leave tools out, or say tool_choice "none"')
+    variables, most_thinking = read_thinking(request, info)
+    return TurnOptions(
+        window=_window(request, settings),
+        variables=variables or None,
+        cache_salt=request.cache_salt or "",
+        priority=request.priority or 0,
+        adapter=adapter,
+        generation_prompt=request.add_generation_prompt is not False,
+        continue_final=bool(request.continue_final_message),
+        tools=tools,
+        tool_choice=choice,
+        parallel_tool_calls=request.parallel_tool_calls is not False,
+        form=None if form is None else form.grammar,
+        max_thinking_tokens=most_thinking,
+    )
+
+
+def _window(request: ChatRequest, settings: ServeSettings) -> WindowPolicy:
     asked = request.duihua
     overflow = (asked.window if asked is not None else None) or settings.overflow
     limit = request.truncate_prompt_tokens
@@ -158,18 +200,9 @@ def _options(request: ChatRequest, adapter: str | None, settings: ServeSettings)
         overflow = "drop"
     if asked is not None and asked.max_exchanges is not None and asked.max_exchanges < 1:
         raise InvalidParameter("duihua.max_exchanges", asked.max_exchanges, "keep at least 1; the last is always kept")
-    policy = WindowPolicy(
+    return WindowPolicy(
         overflow=overflow,
         max_exchanges=None if asked is None else asked.max_exchanges,
         overlong=None if asked is None else asked.overlong,
         max_prompt_tokens=None if limit == -1 else limit,
-    )
-    return TurnOptions(
-        window=policy,
-        variables=request.chat_template_kwargs or None,
-        cache_salt=request.cache_salt or "",
-        priority=request.priority or 0,
-        adapter=adapter,
-        generation_prompt=request.add_generation_prompt is not False,
-        continue_final=bool(request.continue_final_message),
     )

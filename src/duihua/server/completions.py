@@ -9,15 +9,18 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from duihua.chat.protocol import Burst
-from duihua.errors import DuihuaError
+from duihua.errors import DuihuaError, RequestError
 from duihua.events import TurnFinished, TurnStarted
 from duihua.server.ask import Ask, read_ask
 from duihua.server.exchange import DONE, Exchange
 from duihua.server.failures import failure_of
-from duihua.server.frames import PING, ChunkWriter, Whole, window_header
+from duihua.server.form import at_field
+from duihua.server.frames import PING, ChunkWriter
 from duihua.server.metrics import Tally
+from duihua.server.reply import window_header
 from duihua.server.running import Job
 from duihua.server.service import Service
+from duihua.server.whole import Whole
 
 __all__ = ["chat_completions"]
 
@@ -91,6 +94,8 @@ class _Answer:
     async def fail(self, error: BaseException | None) -> None:
         """End with an error: a reply where nothing was answered yet, else an event; nothing where nobody listens."""
         self._job.settle()
+        if isinstance(error, RequestError):
+            error = at_field(self._ask.form_field, error) if self._ask.options.form is not None else error
         if isinstance(error, DuihuaError):
             self._service.heard(error)
         if self._job.has_begun:
@@ -154,6 +159,8 @@ class _Answer:
         """Count what came."""
         first, last, now = burst[0], burst[-1], time.perf_counter()
         self._tally.came(burst, now)
+        if self._ask.has_tools:
+            self._service.metrics.called(burst)
         if isinstance(first, TurnStarted):
             self._job.has_begun = True
             self._service.began(first, now - self._exchange.started)

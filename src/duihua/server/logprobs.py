@@ -6,9 +6,20 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from duihua.chat.protocol import ChatService
-from duihua.events import Finished, ReasoningDelta, TextDelta, TokenLogprobs
+from duihua.events import (
+    Finished,
+    ReasoningDelta,
+    RoundFinished,
+    TextDelta,
+    TokenLogprobs,
+    ToolCallDelta,
+    ToolCallReady,
+)
 
-__all__ = ["ContentTokens", "logprobs_of", "prompt_logprobs_of"]
+__all__ = ["ContentTokens", "Told", "logprobs_of", "prompt_logprobs_of"]
+
+Told = TextDelta | ReasoningDelta | ToolCallDelta | ToolCallReady | RoundFinished | Finished
+"""The events of one choice."""
 
 
 class ContentTokens:
@@ -24,11 +35,20 @@ class ContentTokens:
         self._chat = chat
         self._text = b""  # shown, its tokens not told yet
         self._tokens: list[TokenLogprobs] = []  # come, neither told nor known to be hidden
+        self._called: list[TokenLogprobs] = []  # of a call that may turn out to be none
         self._is_content = True
 
-    def take(self, event: TextDelta | ReasoningDelta | Finished) -> list[TokenLogprobs]:
+    def take(self, event: Told) -> list[TokenLogprobs]:
         """The tokens that this event makes known to be of the content."""
-        self._tokens += event.logprobs
+        if isinstance(event, ToolCallReady | RoundFinished):
+            last = self._last()
+            self._tokens, self._called, self._text = [], [], b""
+            return last
+        if isinstance(event, ToolCallDelta):
+            self._called += event.logprobs
+            return []
+        self._tokens += (*self._called, *event.logprobs)
+        self._called = []
         if isinstance(event, Finished):
             return self._last()
         if self._is_content is not (is_content := isinstance(event, TextDelta)):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from duihua.errors import InvalidMessages, UnsupportedFeature
 from duihua.messages import Message, Role, ToolCall
 from duihua.server.content import read_parts
 from duihua.server.decoding import WrongField
+from duihua.server.nesting import DEEPEST, check_depth
 from duihua.server.pictures import Wanted
 from duihua.server.wire import ContentPart, MessageIn, ToolCallIn
 
@@ -18,7 +19,6 @@ __all__ = ["check_variables", "read_messages"]
 _ROLES: Final[Mapping[str, Role]] = {
     "system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool",
 }  # fmt: skip
-_DEEPEST: Final = 64  # levels of a value that templates read
 _TEMPLATES_OWN: Final = frozenset(
     ("chat_template", "tokenize", "messages", "tools", "add_generation_prompt", "continue_final_message", "documents",
      "strftime_now", "raise_exception", "self")
@@ -44,7 +44,7 @@ def check_variables(variables: Mapping[str, object] | None) -> None:
     for name in variables or ():
         if name in _TEMPLATES_OWN:
             raise WrongField("chat_template_kwargs", f"the server sets {name!r} itself: leave it out")
-    _check_depth("chat_template_kwargs", variables)
+    check_depth("chat_template_kwargs", variables)
 
 
 def _message(message: MessageIn, index: int, wanted: list[Wanted]) -> Message:
@@ -99,24 +99,11 @@ def _calls(calls: Sequence[ToolCallIn], index: int) -> tuple[ToolCall, ...]:
 
 def _check_arguments(text: str, index: int) -> None:
     """Refuse a tool call whose arguments nest deeper than templates can follow."""
-    if text.count("[") + text.count("{") <= _DEEPEST:
+    if text.count("[") + text.count("{") <= DEEPEST:
         return
     try:
-        _check_depth(f"messages[{index}].tool_calls", json.loads(text))
+        check_depth(f"messages[{index}].tool_calls", json.loads(text))
     except RecursionError as error:
         raise InvalidMessages("a tool call's arguments are nested too deeply", index=index) from error
     except ValueError:
         return  # no JSON: it stays text
-
-
-def _check_depth(name: str, value: object) -> None:
-    level = [value]
-    for _ in range(_DEEPEST):
-        level = [inner for outer in level for inner in _inside(outer)]
-        if not level:
-            return
-    raise WrongField(name, f"it nests deeper than {_DEEPEST} levels")
-
-
-def _inside(value: Any) -> Iterable[Any]:
-    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from duihua.chat.protocol import Burst
-from duihua.events import ToolCallReady, ToolResult, TurnFinished, TurnStarted, Usage
+from duihua.events import Finished, ToolCallReady, ToolResult, TurnFinished, TurnStarted, Usage
 
 __all__ = ["Histogram", "Metrics", "Tally"]
 
@@ -63,6 +63,7 @@ class Metrics:
         self._errors: Counter[str] = Counter()
         self._tokens: Counter[str] = Counter()
         self._windows: Counter[str] = Counter()
+        self._calls: Counter[str] = Counter()
         self.completion_tokens = 0
         self.first_token = Histogram(_FIRST)
         self.between_tokens = Histogram(_BETWEEN)
@@ -89,6 +90,16 @@ class Metrics:
         self._windows["clamped"] += window.clamped_from is not None
         self._windows["shortened"] += window.shortened_from is not None
 
+    def called(self, burst: Burst) -> None:
+        """Count the calls among these events."""
+        for event in burst:
+            if isinstance(event, ToolCallReady):
+                self._calls["made"] += 1
+            elif isinstance(event, ToolResult):
+                self._calls["failed" if event.is_error else "run"] += 1
+            elif isinstance(event, Finished) and event.malformed_calls:
+                self._calls["malformed"] += event.malformed_calls
+
     def text(self) -> str:
         """Everything, in Prometheus's text format 0.0.4."""
         rows: list[str] = []
@@ -104,6 +115,7 @@ class Metrics:
             ("errors_total", "code", self._errors),
             ("tokens_total", "kind", {**self._tokens, "completion": self.completion_tokens}),
             ("window_cuts_total", "kind", self._windows),
+            ("tool_calls_total", "kind", self._calls),
         ):
             lines = [f'duihua_{name}{{{label}="{key}"}} {count}' for key, count in counts.items()]
             add(name, "counter", _ABOUT[name], lines)
@@ -158,6 +170,7 @@ _ABOUT: Final = {
     "errors_total": "Answers that ended with an error, by its code.",
     "tokens_total": "Tokens of prompts, of these found in the prefix cache, and of answers.",
     "window_cuts_total": "Conversations that were cut, answers that were clamped, texts that were shortened.",
+    "tool_calls_total": "Calls that answers made, malformed ones, those that this server ran, and that failed.",
     "first_token": "From the request to its first token, queueing included.",
     "between_tokens": "From one token of a choice, or several that came at once, to the next.",
     "whole_request": "From the request to its end.",

@@ -43,6 +43,7 @@ class ServeSettings:
     max_messages: int = 4096
     max_choices: int = 16  # n and best_of
     max_stop: int = 16  # stop strings
+    max_tools: int = 128  # of a request; so many OpenAI takes
     max_logprobs: int = 20  # alternatives per token
     max_request_images: int = 64  # pictures in a request, before the window drops any
     max_image_bytes: int = 20 * _MIB  # of a picture's file

@@ -16,10 +16,12 @@ from duihua.prompt.window import WindowPolicy
 from duihua.server.ask import model_named
 from duihua.server.decoding import WrongField, decoded
 from duihua.server.exchange import Exchange
+from duihua.server.functions import read_tools
 from duihua.server.messages import check_variables, read_messages
 from duihua.server.pictures import Wanted
 from duihua.server.service import Service
-from duihua.server.wire import MessageIn
+from duihua.server.settings import ServeSettings
+from duihua.server.wire import MessageIn, ToolIn
 
 __all__ = ["DetokenizeRequest", "TokenizeRequest", "detokenize", "tokenize"]
 
@@ -38,6 +40,7 @@ class TokenizeRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     continue_final_message: bool | None = None
     return_token_strs: bool | None = None
     chat_template_kwargs: dict[str, Any] | None = None
+    tools: list[ToolIn] | None = None
 
 
 class DetokenizeRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -55,7 +58,7 @@ async def tokenize(service: Service, exchange: Exchange) -> None:
     """
     asked = decoded(await exchange.body(service.settings.max_body_bytes), TokenizeRequest)
     model_named(asked.model, service.chat, service.settings)
-    _check(asked, service.settings.max_messages)
+    _check(asked, service.settings)
     if asked.prompt is not None:
         _check_length("prompt", len(asked.prompt))
         ids = await _unless_left(exchange, service.chat.tokenize(asked.prompt))
@@ -65,6 +68,7 @@ async def tokenize(service: Service, exchange: Exchange) -> None:
             variables=asked.chat_template_kwargs or None,
             generation_prompt=asked.add_generation_prompt is not False,
             continue_final=bool(asked.continue_final_message),
+            tools=read_tools(asked.tools or ()),
         )
         messages, wanted = read_messages(asked.messages or [])
         service.pictures.check(wanted, service.chat.info)
@@ -115,17 +119,16 @@ def _check_length(name: str, characters: int) -> None:
         raise WrongField(name, f"give {_LONGEST} characters at once at most; there are {characters}")
 
 
-def _check(asked: TokenizeRequest, max_messages: int) -> None:
+def _check(asked: TokenizeRequest, settings: ServeSettings) -> None:
     if (asked.prompt is None) == (asked.messages is None):
         raise WrongField("prompt", "give either prompt or messages")
-    if len(asked.messages or ()) > max_messages:
-        raise WrongField(
-            "messages", f"this server takes {max_messages} at most, and there are {len(asked.messages or ())}"
-        )
+    for name, most in (("messages", settings.max_messages), ("tools", settings.max_tools)):
+        if (size := len(getattr(asked, name) or ())) > most:
+            raise WrongField(name, f"this server takes {most} at most, and there are {size}")
     check_variables(asked.chat_template_kwargs)
     if asked.add_special_tokens:
         raise UnsupportedFeature("add_special_tokens", "text is taken as it is: write the tokens into a raw prompt")
-    for name in ("add_generation_prompt", "continue_final_message", "chat_template_kwargs"):
+    for name in ("add_generation_prompt", "continue_final_message", "chat_template_kwargs", "tools"):
         if asked.prompt is not None and getattr(asked, name):
             raise WrongField(name, "it belongs to messages: a raw prompt is rendered by no template")
 

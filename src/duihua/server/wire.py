@@ -12,12 +12,20 @@ import msgspec
 
 __all__ = [
     "FIELDS",
+    "AllowedTools",
     "ChatRequest",
     "ContentPart",
     "FunctionCall",
+    "FunctionIn",
+    "JsonSchemaIn",
     "MessageIn",
+    "NameIn",
+    "ResponseFormat",
     "StreamOptions",
+    "StructuredOutputs",
     "ToolCallIn",
+    "ToolChoice",
+    "ToolIn",
     "WindowIn",
 ]
 
@@ -92,6 +100,78 @@ class StreamOptions(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     include_obfuscation: bool | None = None
 
 
+class FunctionIn(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A function that the model may call."""
+
+    name: str
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class ToolIn(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A tool; of OpenAI's kinds, functions are taken."""
+
+    type: str
+    function: FunctionIn | None = None
+    custom: Any = None  # of another kind
+
+
+class NameIn(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The function of a tool choice."""
+
+    name: str
+
+
+class AllowedTools(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Those of the tools that may be called this time."""
+
+    mode: Literal["auto", "required"]
+    tools: list[dict[str, Any]]
+
+
+class ToolChoice(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """One tool that must be called, or some that may be."""
+
+    type: str
+    function: NameIn | None = None
+    allowed_tools: AllowedTools | None = None
+    custom: Any = None  # of another kind
+
+
+class JsonSchemaIn(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A form with a name."""
+
+    name: str
+    description: str | None = None
+    schema: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class ResponseFormat(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What the answer is held to, in OpenAI's form; `structures` and `triggers` are vLLM's."""
+
+    type: str
+    json_schema: JsonSchemaIn | None = None
+    structures: Any = None
+    triggers: Any = None
+    format: Any = None
+
+
+class StructuredOutputs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The same, in vLLM's form (sampling_params.py): one of the first five."""
+
+    json: dict[str, Any] | str | None = None
+    regex: str | None = None
+    choice: list[str] | None = None
+    grammar: str | None = None
+    json_object: bool | None = None
+    disable_any_whitespace: bool | None = None
+    disable_additional_properties: bool | None = None
+    whitespace_pattern: str | None = None
+    structural_tag: Any = None
+
+
 class WindowIn(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """The extension `duihua`: what to do when the conversation outgrows the context window."""
 
@@ -143,27 +223,35 @@ class ChatRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     priority: int | None = None
     return_token_ids: bool | None = None
     duihua: WindowIn | None = None
+    # Tools
+    tools: list[ToolIn] | None = None
+    tool_choice: str | ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    # The answer's form; guided_* are vLLM's former names
+    response_format: ResponseFormat | None = None
+    structured_outputs: StructuredOutputs | None = None
+    guided_json: dict[str, Any] | str | None = None
+    guided_regex: str | None = None
+    guided_choice: list[str] | None = None
+    guided_grammar: str | None = None
+    # Thinking
+    reasoning_effort: str | None = None
+    include_reasoning: bool | None = None
+    thinking_token_budget: int | None = None
     # Inert, or refused by name
     user: Any = None
     metadata: Any = None
     store: Any = None
-    parallel_tool_calls: Any = None
     service_tier: Any = None
     prompt_cache_key: Any = None
     prompt_cache_options: Any = None
     prompt_cache_retention: Any = None
     safety_identifier: Any = None
-    tools: Any = None
-    tool_choice: Any = None
     functions: Any = None
     function_call: Any = None
-    response_format: Any = None
     modalities: Any = None
     audio: Any = None
     prediction: Any = None
-    reasoning_effort: Any = None
-    include_reasoning: Any = None
-    thinking_token_budget: Any = None
     verbosity: Any = None
     web_search_options: Any = None
     moderation: Any = None
@@ -172,7 +260,6 @@ class ChatRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     echo: Any = None
     documents: Any = None
     chat_template: Any = None
-    structured_outputs: Any = None
     truncation_side: Any = None
     return_tokens_as_token_ids: Any = None
     mm_processor_kwargs: Any = None
