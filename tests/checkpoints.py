@@ -208,7 +208,16 @@ def make_tokenizer(special_tokens: tuple[str, ...]) -> PreTrainedTokenizerFast:
     return fast
 
 
-def make_checkpoint(path: Path, kind: str, *, seed: int = 0, max_shard_size: str = "50GB", **overrides: Any) -> Path:
+def make_checkpoint(
+    path: Path,
+    kind: str,
+    *,
+    seed: int = 0,
+    max_shard_size: str = "50GB",
+    more_tokens: tuple[str, ...] = (),
+    template: str | None = None,
+    **overrides: Any,
+) -> Path:
     """Write a random checkpoint.
 
     Args:
@@ -216,10 +225,14 @@ def make_checkpoint(path: Path, kind: str, *, seed: int = 0, max_shard_size: str
         kind: one of `KINDS`.
         seed: of the weights; the global generator is left as it was.
         max_shard_size: of the weight files, as Transformers understands it.
+        more_tokens: further special tokens.
+        template: a chat template instead of the kind's own.
         **overrides: of the configuration.
     """
     special_tokens, build = _MODELS[kind]
     tokenizer = make_tokenizer(special_tokens)
+    tokenizer.add_special_tokens({"additional_special_tokens": list(more_tokens)})
+    tokenizer.chat_template = template or tokenizer.chat_template
     stops = [tokenizer.convert_tokens_to_ids(token) for token in _stops(special_tokens)]
     base = _plain(vocab_size=len(tokenizer), eos_token_id=stops, pad_token_id=stops[-1], **overrides)
     with torch.random.fork_rng():
