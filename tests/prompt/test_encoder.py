@@ -7,7 +7,7 @@ from duihua.errors import InvalidMessages, UnsupportedFeature
 from duihua.messages import Message, SampledRun, ToolCall
 from duihua.prompt.encoder import PromptEncoder
 from duihua.prompt.layout import RenderOptions
-from duihua.prompt.template import ChatTemplate
+from duihua.prompt.template import ChatTemplate, variables_of
 from prompt import traits
 from prompt.dialogues import ASKED, CONTROL_IDS, ENDED, GOES_ON, NOW, conversations, encoder, spans_text, words
 
@@ -267,3 +267,9 @@ def test_what_turns_thinking_off_is_found_by_what_the_template_makes_of_it(name:
 
 def test_without_a_template_there_is_no_thinking_to_turn_off() -> None:
     assert PromptEncoder(traits.tokenizer(), None).thinking_switch is None
+
+
+def test_variables_are_those_that_a_template_reads_and_does_not_set() -> None:
+    source = "{% set a = 1 %}{{ a }}{% if enable_thinking is defined and not enable_thinking %}{{ reasoning_effort }}{% endif %}"
+    assert variables_of(source) == {"enable_thinking", "reasoning_effort"}
+    assert variables_of("{% if %}") == frozenset()

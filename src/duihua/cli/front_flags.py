@@ -62,6 +62,11 @@ FRONT_FLAGS: Final = (
         metavar="DIR",
     ),
     Flag(
+        "serve.serve_tools",
+        "Run the tools that are named, for requests that bring none of their own: those that need not be asked about.",
+        "由本服务运行所列工具（仅限无须询问的），用于未自带工具的请求。",
+    ),
+    Flag(
         "serve.lenient",
         "Leave out unknown fields of a request instead of refusing it; a header names them.",
         "忽略请求中的未知字段而不拒绝；响应头会列出它们。",

@@ -6,22 +6,26 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import typer
 
 from duihua import __version__
 from duihua.access import Keys
-from duihua.cli.flags import ENGINE, MODEL, SAMPLING, SERVE, Body
+from duihua.cli.flags import ENGINE, MODEL, SAMPLING, SERVE, TOOLS, Body
+from duihua.cli.served_tools import check_tools, opened_tools
 from duihua.config import Settings, interface_language, wants_color
 from duihua.errors import ConfigError, UnsupportedModel
 from duihua.terminal.loading import LoadingLine, model_lines
 from duihua.terminal.output import Output, screen_of
 from duihua.terminal.signals import leaving_at_once, run_to_end
 from duihua.terminal.texts import Say
+
+if TYPE_CHECKING:
+    from duihua.chat.chat import Chat
 
 __all__ = ["SERVE_MODEL", "serve"]
 
@@ -36,6 +40,7 @@ def serve(settings: Settings) -> None:
     except ImportError as error:
         raise ConfigError(f"the server needs {error.name}: pip install 'duihua[serve]'") from error
     settings.serve.check()
+    check_tools(settings)
     _fill_standard_descriptors()
     keys = Keys.checked(settings.serve.api_keys, "--api-key") + Keys.read(_path(settings.serve.api_key_file))
     admin_keys = Keys.read(_path(settings.serve.admin_key_file))
@@ -59,16 +64,11 @@ async def _serve(settings: Settings, listening: Sequence[socket.socket], keys: K
     is_terminal = bool(stream and stream.isatty())  # there is none where its descriptor was closed
     screen = screen_of(stream, color=wants_color(settings.terminal.color, is_terminal=is_terminal))
     output, say = Output(screen, screen), Say(interface_language(settings.terminal.language))
-    first = say("loading", version=__version__, model=settings.model.model or say("default_model"))
-    with LoadingLine(output, say, first) as line, leaving_at_once(line.stop):
-        from duihua.api.compose import open_chat
-
-        chat = await open_chat(
-            settings.model, settings.engine, on_progress=line.on_progress, restarts=settings.serve.restart_engine
-        )
-    try:
+    async with opened_tools(settings) as tools, _opened(settings, output, say) as chat:
         if not chat.info.can_chat:
             raise UnsupportedModel(f"{chat.info.name} is a base model without a chat template: it cannot be served yet")
+        if tools is not None and not chat.info.knows_tools:
+            raise ConfigError(f"{chat.info.name} is not told of tools by its chat template: leave --serve-tools out")
         with suppress(OSError):  # where stderr takes nothing (a full disk), there is still a server
             model_lines(output, say, chat.info, chat.adapters)
         service = Service(
@@ -78,10 +78,25 @@ async def _serve(settings: Settings, listening: Sequence[socket.socket], keys: K
             admin_keys=admin_keys,
             defaults=settings.sampling,
             version=__version__,
+            tools=tools,
         )
         in_haste = await listen(service, listening, lambda url: _tell(output, say("serving", url=url)))
         # An engine that is being started again cannot be stopped; its processes end with this one.
         asyncio.get_running_loop().call_later(_SHORT_CLOSE if in_haste else _LONGEST_CLOSE, os._exit, 0)
+
+
+@asynccontextmanager
+async def _opened(settings: Settings, output: Output, say: Say) -> AsyncGenerator[Chat]:
+    """The model, loaded and closed."""
+    first = say("loading", version=__version__, model=settings.model.model or say("default_model"))
+    with LoadingLine(output, say, first) as line, leaving_at_once(line.stop):
+        from duihua.api.compose import open_chat
+
+        chat = await open_chat(
+            settings.model, settings.engine, on_progress=line.on_progress, restarts=settings.serve.restart_engine
+        )
+    try:
+        yield chat
     finally:
         with leaving_at_once(lambda: None):  # a further signal does not wait for the engine's end
             await chat.aclose()
@@ -116,4 +131,4 @@ def _path(text: str | None) -> Path | None:
     return None if text is None else Path(text)
 
 
-SERVE_MODEL: Final = Body(serve, ("model.model", *SERVE, *SAMPLING, *MODEL, *ENGINE))
+SERVE_MODEL: Final = Body(serve, ("model.model", *SERVE, *TOOLS, *SAMPLING, *MODEL, *ENGINE))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from duihua.chat.protocol import ChatService, ModelInfo, TurnOptions
 from duihua.errors import InvalidParameter, UnknownModel
@@ -49,6 +49,7 @@ class Ask:
     wants_ids: bool
     shows_thinking: bool = True
     form_field: str = "response_format"  # that asked for the answer's form
+    runs: tuple[str, ...] = ()  # names of this server's own tools that are run
     left_out: tuple[str, ...] = ()  # names of unknown fields that a lenient server did not refuse
 
     @property
@@ -62,8 +63,21 @@ class Ask:
         return self.has_tools and self.options.tool_choice != "auto"
 
 
-def read_ask(body: bytes, chat: ChatService, settings: ServeSettings, defaults: Sampling = Sampling()) -> Ask:
-    """What this body asks; what it does not say of sampling is as in `defaults`.
+def read_ask(
+    body: bytes,
+    chat: ChatService,
+    settings: ServeSettings,
+    defaults: Sampling = Sampling(),
+    served: Sequence[Mapping[str, Any]] = (),
+) -> Ask:
+    """What this body asks.
+
+    Args:
+        body: JSON.
+        chat: what is asked.
+        settings: the bounds.
+        defaults: of sampling, for what the body does not say.
+        served: the tools that the server runs itself, for requests that bring none.
 
     Raises:
         Refusal: no JSON, or no object.
@@ -77,17 +91,24 @@ def read_ask(body: bytes, chat: ChatService, settings: ServeSettings, defaults: 
     stream_options = request.stream_options
     messages, wanted = read_messages(request.messages)
     form = read_form(request)
+    own = read_tools(request.tools or ())
+    may_run = () if own or form is not None or request.tool_choice == "none" else served
+    tools, choice = read_choice(request.tool_choice, own or may_run)
+    if may_run:
+        _check_runs(request)
+    options = _options(request, adapter, settings, form, chat.info)
     return Ask(
         messages=messages,
         wanted=wanted,
         sampling=_sampling(request).over(defaults),
-        options=_options(request, adapter, settings, form, chat.info),
+        options=replace(options, tools=() if may_run else tools, tool_choice=choice),
         model=model,
         is_streamed=bool(request.stream),
         wants_usage=stream_options is not None and bool(stream_options.include_usage),
         wants_ids=bool(request.return_token_ids),
         shows_thinking=request.include_reasoning is not False,
         form_field="response_format" if form is None else form.field,
+        runs=tuple(tool["function"]["name"] for tool in tools) if may_run else (),
         left_out=left_out,
     )
 
@@ -142,6 +163,18 @@ def _check_needs(request: ChatRequest) -> None:
         raise InvalidParameter("prompt_logprobs", request.prompt_logprobs, "it needs stream=false")
 
 
+def _check_runs(request: ChatRequest) -> None:
+    """Refuse what a turn in which this server runs tools cannot be."""
+    for name, value in (
+        ("n", (request.n or 1) > 1),
+        ("best_of", (request.best_of or 1) > 1),
+        ("continue_final_message", request.continue_final_message),
+        ("add_generation_prompt", request.add_generation_prompt is False),
+    ):
+        if value:
+            raise WrongField(name, 'tools are run here for one whole answer: leave it out, or say tool_choice "none"')
+
+
 def _sampling(request: ChatRequest) -> Sampling:
     asked = {name: value for name in _SAMPLED if (value := getattr(request, name)) is not None}
     limits = {request.max_tokens, request.max_completion_tokens} - {None}
@@ -168,8 +201,7 @@ def _biases(biases: Mapping[str, float]) -> dict[int, float]:
 def _options(
     request: ChatRequest, adapter: str | None, settings: ServeSettings, form: Form | None, info: ModelInfo
 ) -> TurnOptions:
-    tools, choice = read_choice(request.tool_choice, read_tools(request.tools or ()))
-    if form is not None and tools and choice != "none":
+    if form is not None and request.tools and request.tool_choice != "none":
         raise WrongField(form.field, 'an answer in a form calls no tools: leave tools out, or say tool_choice "none"')
     variables, most_thinking = read_thinking(request, info)
     return TurnOptions(
@@ -180,8 +212,6 @@ def _options(
         adapter=adapter,
         generation_prompt=request.add_generation_prompt is not False,
         continue_final=bool(request.continue_final_message),
-        tools=tools,
-        tool_choice=choice,
         parallel_tool_calls=request.parallel_tool_calls is not False,
         form=None if form is None else form.grammar,
         max_thinking_tokens=most_thinking,

@@ -37,7 +37,7 @@ async def chat_completions(service: Service, exchange: Exchange) -> None:
         DuihuaError, TimeoutError: before anything was answered.
     """
     body = await exchange.body(service.settings.max_body_bytes)
-    ask = read_ask(body, service.chat, service.settings, service.defaults)
+    ask = read_ask(body, service.chat, service.settings, service.defaults, service.tool_schemas)
     if service.settings.log_prompts:
         exchange.notes["messages"] = [message.to_dict() for message in ask.messages]
     exchange.notes |= {"model": ask.model, "streamed": ask.is_streamed}
@@ -84,7 +84,11 @@ class _Answer:
         ask, messages = self._ask, self._ask.messages
         if ask.wanted:
             messages = await self._service.pictures.shown(messages, ask.wanted)
-        bursts = self._service.chat.bursts(messages, ask.sampling, ask.options)
+        chat, tools = self._service.chat, self._service.tools
+        if ask.runs and tools is not None:
+            bursts = tools.bursts(chat, messages, ask.sampling, ask.options, ask.runs)
+        else:
+            bursts = chat.bursts(messages, ask.sampling, ask.options)
         async with aclosing(bursts):
             if ask.is_streamed:
                 await self._stream(bursts)
@@ -159,7 +163,7 @@ class _Answer:
         """Count what came."""
         first, last, now = burst[0], burst[-1], time.perf_counter()
         self._tally.came(burst, now)
-        if self._ask.has_tools:
+        if self._ask.has_tools or self._ask.runs:
             self._service.metrics.called(burst)
         if isinstance(first, TurnStarted):
             self._job.has_begun = True

@@ -24,7 +24,8 @@ from duihua.events import (
 from duihua.server.ask import Ask
 from duihua.server.calls import CallRows
 from duihua.server.logprobs import ContentTokens, Told, logprobs_of
-from duihua.server.reply import extension_of, fingerprint_of, finish_of, stop_reason, usage_of
+from duihua.server.reply import Joint, extension_of, fingerprint_of, finish_of, stop_reason, usage_of
+from duihua.server.tools import told_of
 
 __all__ = ["PING", "ChunkWriter"]
 
@@ -41,6 +42,7 @@ class _Choice:
         self.is_silent = True  # no text and no call was told
         self.has_calls = False
         self.held_ids: list[int] = []  # of what is not told yet
+        self.joint = Joint()
 
 
 class ChunkWriter:
@@ -78,7 +80,7 @@ class ChunkWriter:
 
     def burst(self, events: Burst) -> bytes:
         """The chunks of events that came at once."""
-        if len(events) == 1 and self._is_plain and type(delta := events[0]) is TextDelta:
+        if len(events) == 1 and self._is_plain and type(delta := events[0]) is TextDelta and not self._ask.runs:
             return self._text(delta)
         return b"".join([self._chunk(event) for event in _merged(events) if self._is_plain] or map(self._chunk, events))
 
@@ -86,11 +88,12 @@ class ChunkWriter:
         match event:
             case TurnStarted():
                 return self._opening(event)
-            case TextDelta() if self._is_plain:
+            case TextDelta() if self._is_plain and not self._ask.runs:
                 return self._text(event)
             case TextDelta():
-                self._choices[event.choice].is_silent = False
-                return self._choice(event, {"content": event.text})
+                choice = self._choices[event.choice]
+                choice.is_silent = False
+                return self._choice(event, {"content": choice.joint.before_text() + event.text})
             case ReasoningDelta():
                 return self._thought(event)
             case ToolCallDelta() | ToolCallReady():
@@ -100,9 +103,11 @@ class ChunkWriter:
             case TurnFinished():
                 return self._closing(event)
             case RoundFinished():
+                self._choices[event.choice].joint.close_round()
                 return self._held(event)
             case ToolResult():
-                return b""
+                row = {"index": event.choice, "delta": {}, "logprobs": None, "finish_reason": None}
+                return self._with({"choices": [row], **extension_of(None, tool_result=told_of(event))})
 
     def _text(self, event: TextDelta) -> bytes:
         self._choices[event.choice].is_silent = False
@@ -125,7 +130,7 @@ class ChunkWriter:
 
     def _called(self, event: ToolCallDelta | ToolCallReady) -> bytes:
         choice = self._choices[event.choice]
-        rows = choice.calls.take(event)
+        rows = [] if self._ask.runs else choice.calls.take(event)  # calls that are run here are told as results
         if not rows:
             return self._held(event)
         choice.is_silent, choice.has_calls = False, True

@@ -146,6 +146,8 @@ class Tally:
     def came(self, burst: Burst, now: float) -> None:
         """Tokens that came at once are one step, whose time is from the step before of the same choice."""
         for event in burst:
+            if isinstance(event, ToolResult):
+                self._last.clear()  # the time until the next token is a tool's
             if isinstance(event, _WITHOUT) or not event.token_ids:
                 continue
             tokens = len(event.token_ids)

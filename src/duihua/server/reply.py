@@ -9,7 +9,24 @@ from duihua.chat.protocol import ModelInfo
 from duihua.events import Finished, Usage, WindowReport
 from duihua.server.ask import Ask
 
-__all__ = ["extension_of", "fingerprint_of", "finish_of", "stop_reason", "usage_of", "window_header"]
+__all__ = ["Joint", "extension_of", "fingerprint_of", "finish_of", "stop_reason", "usage_of", "window_header"]
+
+
+class Joint:
+    """The blank line between what was said before tools ran and after."""
+
+    def __init__(self) -> None:
+        self._was_said = False
+        self._is_due = False
+
+    def close_round(self) -> None:
+        """The tools run now."""
+        self._is_due = self._was_said
+
+    def before_text(self) -> str:
+        """What stands before more text."""
+        is_due, self._is_due, self._was_said = self._is_due, False, True
+        return "\n\n" if is_due else ""
 
 
 def fingerprint_of(info: ModelInfo) -> str:

@@ -20,6 +20,7 @@ from duihua.server.metrics import Metrics
 from duihua.server.pictures import Pictures
 from duihua.server.running import Running
 from duihua.server.settings import ServeSettings
+from duihua.server.tools import ServedTools
 from duihua.server.trace import Tracer
 
 __all__ = ["Service"]
@@ -38,7 +39,7 @@ class Service:
         has_ended: the engine is given up; only another server will answer.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  the command alone calls it
         self,
         chat: ChatService,
         settings: ServeSettings,
@@ -47,6 +48,7 @@ class Service:
         admin_keys: Keys | None = None,
         defaults: Sampling = Sampling(),
         version: str = "",
+        tools: ServedTools | None = None,
     ) -> None:
         """Serve a chat, which stays the caller's to close.
 
@@ -57,6 +59,7 @@ class Service:
             admin_keys: that may load and unload adapters, and open everything else too.
             defaults: sampling of requests that do not say.
             version: of duihua.
+            tools: that this server runs itself; they stay the caller's to close.
         """
         self.chat = chat
         self.settings = settings
@@ -64,6 +67,8 @@ class Service:
         self.admin_keys = admin_keys or Keys()
         self.defaults = defaults
         self.version = version
+        self.tools = tools
+        self.tool_schemas = () if tools is None else tools.schemas
         self.tracer = None if settings.trace_endpoint is None else Tracer(settings.trace_endpoint)
         self.pictures = Pictures(settings)
         self.created = int(time.time())

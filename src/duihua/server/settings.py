@@ -36,6 +36,7 @@ class ServeSettings:
     tls_cert: str | None = None  # PEM files
     tls_key: str | None = None
     adapter_dir: str | None = None  # adapters below it may be loaded while running, by their folder's name
+    serve_tools: bool = False  # run the tools that are set, for requests that bring none
     lenient: bool = False  # leave unknown fields of a request out instead of refusing it
     overflow: Literal["drop", "error"] = "error"  # when a conversation outgrows the window and the request is silent
     max_body_bytes: int = 8 * _MIB

@@ -26,7 +26,8 @@ from duihua.events import (
 from duihua.server.ask import Ask
 from duihua.server.calls import CallRows, gathered
 from duihua.server.logprobs import ContentTokens, Told, logprobs_of, prompt_logprobs_of
-from duihua.server.reply import extension_of, fingerprint_of, finish_of, stop_reason, usage_of
+from duihua.server.reply import Joint, extension_of, fingerprint_of, finish_of, stop_reason, usage_of
+from duihua.server.tools import told_of
 
 __all__ = ["Whole"]
 
@@ -43,6 +44,7 @@ class _Choice:
     logprobs: list[TokenLogprobs] = field(default_factory=list[TokenLogprobs])
     token_ids: list[int] = field(default_factory=list[int])
     finished: Finished | None = None
+    joint: Joint = field(default_factory=Joint)
 
 
 class Whole:
@@ -56,6 +58,7 @@ class Whole:
         self._choices = [
             _Choice(ContentTokens(chat), CallRows(is_sure=ask.must_call)) for _ in range(ask.sampling.n or 1)
         ]
+        self._results: list[dict[str, Any]] = []
         self._started: TurnStarted | None = None
         self._ended: TurnFinished | None = None
 
@@ -71,7 +74,7 @@ class Whole:
             case TurnFinished():
                 self._ended = event
             case ToolResult():
-                pass
+                self._results.append(told_of(event))
             case _:
                 self._add(event, self._choices[event.choice])
 
@@ -82,15 +85,16 @@ class Whole:
             choice.token_ids += event.token_ids
         match event:
             case TextDelta():
-                choice.content.append(event.text)
+                choice.content += (choice.joint.before_text(), event.text)
             case ReasoningDelta():
                 choice.reasoning.append(event.text)
             case Finished():
                 choice.finished = event
             case ToolCallDelta() | ToolCallReady():
-                gathered(choice.calls, choice.rows.take(event))
+                if not self._ask.runs:
+                    gathered(choice.calls, choice.rows.take(event))
             case RoundFinished():
-                pass
+                choice.joint.close_round()
 
     @property
     def report(self) -> WindowReport | None:
@@ -109,7 +113,7 @@ class Whole:
             "system_fingerprint": fingerprint_of(self._chat.info),
             "choices": [self._choice(index) for index in range(len(self._choices))],
             "usage": usage_of(ended.usage),
-            **extension_of(ended.window),
+            **extension_of(ended.window, tool_results=self._results),
         }
         if self._ask.wants_ids:
             reply["prompt_token_ids"] = started.token_ids
