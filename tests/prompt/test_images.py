@@ -254,3 +254,13 @@ def test_the_first_glm_4v_sees_every_picture_at_one_size() -> None:
 def test_a_model_whose_tokenizer_has_no_placeholder_sees_nothing(caplog: pytest.LogCaptureFixture) -> None:
     assert read_image_placer(glm_4v(), Tokenizer(models.BPE())) is None
     assert "has no token '<|begin_of_image|>'" in caplog.text
+
+
+def test_whether_a_template_writes_the_pictures_of_results_is_known() -> None:
+    assert seeing("chatml").sees_results
+    template, form = traits.SEEING["chatml"]
+    blind = template.replace("m.content is string", "m.content is string or m.role == 'tool'")
+    assert blind != template
+    placer = ImagePlacer(form, traits.tokenizer(), lambda width, height: width + height)
+    assert not PromptEncoder(traits.tokenizer(), ChatTemplate(blind), images=placer).sees_results
+    assert not PromptEncoder(traits.tokenizer(), ChatTemplate(template)).sees_results

@@ -132,14 +132,15 @@ def test_a_function_that_hangs_in_its_thread_is_given_up_too() -> None:
 
 
 def test_a_result_too_large_is_refused_with_its_size() -> None:
-    told(run(call("repeat", text="a", times=1234)), ToolFailed, "has 1,234 characters and may have 100")
-    told(run(call("pictures", count=3)), ToolFailed, "has 3 pictures")
+    few = ToolLimits(characters=100, images=2)
+    told(run(call("repeat", text="a", times=1234), limits=few), ToolFailed, "has 1,234 characters and may have 100")
+    told(run(call("pictures", count=3), limits=few), ToolFailed, "has 3 pictures")
     small = ToolLimits(image_bytes=10)
     told(run(call("pictures", count=1), limits=small), ToolFailed, "may have 8 of 10")
 
 
 def test_pictures_come_with_the_result() -> None:
-    assert len(run(call("pictures", count=2)).images) == 2
+    assert len(run(call("pictures", count=2), limits=ToolLimits(images=2)).images) == 2
 
 
 @pytest.mark.parametrize("error", [ValueError("odd"), SystemExit(1), TimeoutError("slow"), asyncio.CancelledError()])
@@ -268,3 +269,15 @@ def test_it_lists_its_tools() -> None:
 def test_limits_are_checked() -> None:
     with pytest.raises(ConfigError, match="seconds"):
         ToolLimits(seconds=0)
+
+
+def test_a_turn_may_give_less_time_than_the_toolbox_and_never_more() -> None:
+    async def check() -> None:
+        box = Toolbox([hang], limits=ToolLimits(seconds=0.05))
+        assert box.limits.seconds == 0.05
+        told(await box.run(ToolCall("1", "hang", "{}"), seconds=0.01), ToolTimedOut, "within 0.01 seconds")
+        told(await box.run(ToolCall("1", "hang", "{}"), seconds=600), ToolTimedOut, "within 0.05 seconds")
+        outcomes = [outcome async for outcome in box.run_all([ToolCall("1", "hang", "{}")] * 2, seconds=0.01)]
+        assert [outcome.is_error for outcome in outcomes] == [True, True]
+
+    asyncio.run(check())
