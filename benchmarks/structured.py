@@ -24,8 +24,8 @@ from geometries import make_checkpoint, make_text
 from load import Generator, Load
 from model_flags import add_model_flags, engine_settings, model_settings
 from paper import also_written, machine
-from serve import check_settings, measure
 from servers import Server, duihua_command, ending_on_sigterm, vllm_command
+from versus import check_settings, measure
 
 from duihua.api.compose import open_chat
 from duihua.chat.chat import Chat
