@@ -31,6 +31,8 @@ def test_choices_are_told() -> None:
         ("choice", "yes"),
         ("ebnf", "start: 'a'"),
         ("ebnf", 'start ::= "a"'),
+        ("ebnf", 'root ::= "a"\n' + "[" * 60_000),  # each bracket would be followed to the end
+        ("ebnf", 'root ::= "a\nb ::= [c]'),
         ("regex", "(a"),
         ("regex", "a{,3}"),
         ("regex", "[a-z]{1,2000}"),
@@ -55,6 +57,7 @@ def test_what_is_no_grammar_is_refused(kind: Any, text: str) -> None:
         (lambda: Grammar.regex("(?=a)b"), "(?="),
         (lambda: Grammar.regex("a^b"), "^"),
         (lambda: Grammar.ebnf("root ::= Token(3)"), "Token"),
+        (lambda: Grammar.json_schema({"oneOf": [{"const": i} for i in range(65)]}), "oneOf"),
         (lambda: Grammar.ebnf('root ::= "a" TagDispatch(("x", y))'), "TagDispatch"),
     ],
 )

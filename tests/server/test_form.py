@@ -82,3 +82,12 @@ def test_what_cannot_be_honoured_is_refused_with_its_place(fields: dict[str, Any
     for stream in (False, True):
         reply = asked(serving(), stream=stream, **fields)
         assert (reply.status, reply.error["param"], reply.error["code"]) == (400, param, code)
+
+
+def test_a_large_schema_is_read_beside_the_event_loop_and_means_the_same() -> None:
+    wide = {"type": "object", "properties": {f"key_{i}": {"type": "integer"} for i in range(500)}}
+    over = engine("hello")
+    assert asked(Server(chat(over)), structured_outputs={"json": wide}).status == 200
+    assert over.requests[0].grammar == Grammar.json_schema(wide)
+    reply = asked(serving(), structured_outputs={"json": {**wide, "not": {}}})
+    assert (reply.status, reply.error["param"]) == (400, "structured_outputs.json")

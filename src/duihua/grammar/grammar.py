@@ -22,7 +22,8 @@ _MOST_CHOICES: Final = 4096
 # What xgrammar's EBNF knows beside rules (its docs, "Special Grammar Formats"): they name token ids, or switch
 # to other grammars in the middle of text.
 _MACROS: Final = re.compile(r"\b(TagDispatch|TokenTagDispatch|Token|ExcludeToken|Regex|Substring)\s*\(")
-_LITERALS: Final = re.compile(r'"(?:\\.|[^"\\\n])*"|\[(?:\\.|[^\]\\\n])*\]|#[^\n]*')
+# One that is not closed reaches to the end of its line, so that the next look does not begin inside it.
+_LITERALS: Final = re.compile(r'"(?:\\.|[^"\\\n])*(?P<string>")?|\[(?:\\.|[^\]\\\n])*(?P<class>\])?|#[^\n]*')
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +109,17 @@ def _choices(text: str) -> tuple[str, ...]:
 
 
 def _check_ebnf(rules: str) -> None:
-    bare = _LITERALS.sub(" ", rules)
+    bare = _LITERALS.sub(_blank, rules)
     if not re.search(r"(?m)^\s*root\s*::=", bare):
         raise InvalidParameter("ebnf", rules[:40], "give rules, one a line, and among them root ::= ...")
     if macro := _MACROS.search(bare):
         raise UnsupportedFeature(f"{macro[1]}(...) in EBNF", "rules describe text: write it with literals and classes")
     if "\x00" in rules:
         raise InvalidParameter("ebnf", rules[:40], "it holds a NUL character")
+
+
+def _blank(literal: re.Match[str]) -> str:
+    """Nothing, in place of a literal or a comment."""
+    if literal[0][0] != "#" and literal["string"] is None and literal["class"] is None:
+        raise InvalidParameter("ebnf", literal[0][:40], "it is not closed on its line")
+    return " "

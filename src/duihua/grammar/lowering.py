@@ -19,6 +19,7 @@ from duihua.grammar.keywords import ASSERTIONS, check_keywords, refuse
 __all__ = ["lowered"]
 
 Node = dict[str, Any]
+_MOST_ONE_OF: Final = 64  # branches of a oneOf: each is compared with each
 _MOST_LEVELS: Final = 32
 _MOST_NODES: Final = 5000
 _EXACT: Final = 2**53  # xgrammar reads numbers as doubles
@@ -98,6 +99,8 @@ class _Reader:
         nodes = [self.node(branch, f"{where}/{keyword}/{i}", level + 1) for i, branch in enumerate(listed)]
         if keyword == "allOf" and len(nodes) > 1:
             raise refuse(keyword, where, "several schemas at once cannot be joined: write them as one")
+        if keyword == "oneOf" and len(nodes) > _MOST_ONE_OF:
+            raise refuse(keyword, where, f"it has more than {_MOST_ONE_OF} branches: write anyOf")
         if keyword == "oneOf" and not kinds.exclude_each_other(nodes, self._defs):
             raise refuse(
                 keyword, where, "a value could fit two of its branches: write anyOf, or give each a const of its own"
