@@ -187,6 +187,19 @@ def test_a_call_that_must_be_is_told_as_it_comes(choice: Any) -> None:
     assert message_of(asked(server, tools=[ADD], tool_choice=choice))["content"] is None
 
 
+@pytest.mark.parametrize("most", [2, 18, 22])
+def test_a_call_that_must_be_and_is_cut_is_the_same_whole_and_streamed(most: int) -> None:
+    over = ScriptedEngine(lambda _: ids('{"a": 1}'), context_window=4096)
+    server = Server(chat(over, HERMES_TEMPLATE, calls=HERMES))
+    fields: dict[str, Any] = {"tools": [ADD], "tool_choice": "required", "max_tokens": most, "return_token_ids": True}
+    found = gathered(asked(server, **fields, stream=True))[0]
+    choice = asked(server, **fields).json()["choices"][0]
+    assert (found["reason"], choice["finish_reason"]) == ("length", "length")
+    assert [(name, arguments) for _, name, arguments in found["calls"]] == calls_of(choice["message"])
+    assert (found["content"], found["ids"]) == (choice["message"]["content"], choice["token_ids"])
+    assert len(found["ids"]) == most
+
+
 @pytest.mark.parametrize(
     ("fields", "param", "code"),
     [
