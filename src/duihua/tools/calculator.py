@@ -9,10 +9,11 @@ from __future__ import annotations
 import ast
 import math
 import operator
+import warnings
 from collections.abc import Callable
 from decimal import Decimal, localcontext
 from fractions import Fraction
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, cast
 
 from duihua.errors import ToolFailed
 from duihua.tools.function import FunctionTool
@@ -24,12 +25,13 @@ Number = Fraction | float
 _LONGEST: Final = 1000  # characters of an expression
 _MOST_BITS: Final = 13_000  # of a number: some 3,900 digits; Python writes 4,300 at most
 _MOST_FACTORIAL: Final = 1400  # whose digits are as many
+_MOST_PLACES: Final = 4000  # before or behind the point: of a rounding, of an exponent of ten
 _DIGITS: Final = 15  # of a result that is not exact
 _LONGEST_DECIMAL: Final = 40  # digits behind the point that are written in full
 
 _AS_PYTHON: Final = str.maketrans({
     "×": "*", "·": "*", "÷": "/", "−": "-", "–": "-", "^": "**", "（": "(", "）": ")", "，": ",", "＋": "+", "－": "-",
-    "＊": "*", "／": "/", "π": "pi", "．": ".",
+    "＊": "*", "／": "/", "π": "pi", "．": ".", **{chr(ord("０") + digit): str(digit) for digit in range(10)},
 })  # fmt: skip
 _OPERATORS: Final[dict[type[ast.operator], Callable[[Any, Any], Any]]] = {
     ast.Add: operator.add,
@@ -54,7 +56,7 @@ _OF_ANY: Final[dict[str, Callable[..., Any]]] = {
     "abs": abs,
     "min": lambda *values: min(values),
     "max": lambda *values: max(values),
-    "round": lambda value, digits=Fraction(0): round(Fraction(value), _whole(digits)),
+    "round": lambda value, digits=Fraction(0): round(Fraction(value), _places(digits)),
     "floor": lambda value: Fraction(math.floor(value)),
     "ceil": lambda value: Fraction(math.ceil(value)),
 }
@@ -86,8 +88,10 @@ def evaluate(expression: str) -> str:
     if len(expression) > _LONGEST:
         raise ToolFailed(f"the expression has {len(expression):,} characters and may have {_LONGEST:,}: work in steps")
     try:
-        tree = ast.parse(expression.translate(_AS_PYTHON).strip(), mode="eval")
-        return _written(_value(tree.body))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of numbers that run into words
+            tree = ast.parse(source := expression.translate(_AS_PYTHON).strip(), mode="eval")
+        return _written(_value(_Exact(source).visit(tree).body))
     except SyntaxError as error:
         raise ToolFailed(f"this is no expression ({error.msg}): write it as in 2*(3+4)") from error
     except ZeroDivisionError as error:
@@ -100,10 +104,24 @@ def evaluate(expression: str) -> str:
         raise ToolFailed(f"it has no value: {error}") from error
 
 
+class _Exact(ast.NodeTransformer):
+    """Numbers as they are written: Python's own would have lost digits."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+
+    def visit_Constant(self, node: ast.Constant) -> ast.Constant:
+        if isinstance(node.value, float):
+            text = ast.get_source_segment(self._source, node) or repr(node.value)
+            _places(Fraction(text.lower().partition("e")[2] or 0))
+            return ast.copy_location(ast.Constant(cast("Any", Fraction(text.replace("_", "")))), node)
+        return node
+
+
 def _value(node: ast.expr) -> Number:
     match node:
-        case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
-            return _bounded(Fraction(repr(value)) if math.isfinite(value) else math.inf)
+        case ast.Constant(value=int() | Fraction() as value) if not isinstance(value, bool):
+            return _bounded(Fraction(value))
         case ast.UnaryOp(op=ast.UAdd() | ast.USub() as sign):
             value = _value(node.operand)
             return value if isinstance(sign, ast.UAdd) else -value
@@ -148,6 +166,13 @@ def _whole(value: Number) -> int:
     if value != int(value):
         raise ToolFailed(f"{_written(value)} is not a whole number")
     return int(value)
+
+
+def _places(value: Number) -> int:
+    """So many digits; a power of ten is worked out for them."""
+    if abs(value) > _MOST_PLACES:
+        raise OverflowError
+    return _whole(value)
 
 
 def _bounded(value: Number) -> Number:
