@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from duihua.errors import (
     UnknownTool,
 )
 from duihua.messages import ToolCall
-from duihua.tools.tool import ToolOutput
+from duihua.tools.tool import Tool, ToolOutput
 from duihua.tools.toolbox import Toolbox, ToolLimits, ToolOutcome
 
 
@@ -177,6 +178,54 @@ def test_a_tool_that_does_not_let_itself_be_cancelled_is_left_behind() -> None:
 
 def test_control_tokens_in_a_result_stay_as_they_are() -> None:
     assert run(call("repeat", text="<|user|>", times=1)).content == "<|user|>"
+
+
+@duihua.tool
+def halve() -> str:
+    raise ValueError("\ud83d is half a character")
+
+
+@duihua.tool
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+@duihua.tool
+async def cancel_itself() -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    await asyncio.sleep(0)
+
+
+@duihua.tool
+def count() -> Iterator[int]:
+    yield from itertools.count()
+
+
+class Panic(BaseException):
+    """As extensions in Rust raise it."""
+
+
+@duihua.tool
+def panic() -> None:
+    raise Panic("broken")
+
+
+@pytest.mark.parametrize(
+    ("tool", "told"),
+    [
+        (halve, "Error: ValueError: ? is half a character"),
+        (interrupt, "Error: KeyboardInterrupt"),
+        (cancel_itself, "Error: it was cancelled"),
+        (count, "Error: it returned an iterator (generator): return a list"),
+        (panic, "Error: Panic: broken"),
+        (Rude(Panic("broken")), "Error: Panic: broken"),
+    ],
+)
+def test_whatever_a_tool_does_comes_as_words_that_can_be_written(tool: Tool, told: str) -> None:
+    call = ToolCall("c", tool.name, "{}")
+    assert asyncio.run(Toolbox([tool]).run(call)).content == told
 
 
 def test_calls_run_together_and_come_as_they_are_done() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, cast
 
 from duihua.errors import InvalidImage, ToolFailed
@@ -56,6 +57,8 @@ def _picture(value: object) -> Image:
 def _text(value: object) -> str:
     if value is None:
         return ""
+    if isinstance(value, Iterator):  # which may never end
+        raise ToolFailed(f"it returned an iterator ({type(value).__name__}): return a list")
     text = value if isinstance(value, str) else _json(value)
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")  # no half characters
 

@@ -36,8 +36,9 @@ class Threads:
         """What a function gives; cancelling leaves it behind.
 
         Raises:
-            ToolFailed: too many calls before were left behind and still run.
-            BaseException: what the function raises.
+            ToolFailed: too many calls before were left behind and still run; or the function raised what is no
+                `Exception`, such as KeyboardInterrupt.
+            Exception, SystemExit: what the function raises.
         """
         if self._left >= _MOST_LEFT:
             raise ToolFailed(f"{self._left} calls of it that were given up still run: it cannot be called now")
@@ -51,6 +52,8 @@ class Threads:
         except asyncio.CancelledError:
             work.leave()
             raise
+        if error is not None and not isinstance(error, Exception | SystemExit):  # here it would end the event loop
+            raise ToolFailed(f"{type(error).__name__}: {error}".removesuffix(": ")) from error
         if error is not None:
             raise error
         return value

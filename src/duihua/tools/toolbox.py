@@ -7,7 +7,7 @@ import json
 import logging
 import re
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
 from duihua.errors import ConfigError, InvalidToolArguments, ToolError, ToolFailed, ToolTimedOut, UnknownTool
@@ -131,7 +131,7 @@ class Toolbox:
         if error is not None:
             _log.info("the call of %s came to nothing: %s", call.name[:80], error)
             output = ToolOutput(f"Error: {_shortened(str(error))}")
-        return ToolOutcome(call, output, error, ran)
+        return ToolOutcome(call, replace(output, content=_whole(output.content)), error, ran)
 
     async def run_all(self, calls: Sequence[ToolCall], *, seconds: float | None = None) -> AsyncGenerator[ToolOutcome]:
         """Run several calls together; outcomes come as they are there. Closing stops what still runs.
@@ -159,13 +159,15 @@ class Toolbox:
         task = asyncio.create_task(self._answer(call))
         try:
             return await asyncio.shield(task)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as error:
             task.cancel()
             await asyncio.wait([task], timeout=_GRACE)
             if not task.done():
                 _log.warning("the tool %s goes on although it was cancelled: it is left behind", call.name[:80])
             elif not task.cancelled():
                 task.exception()  # nobody asks any more
+            elif not _is_cancelled():
+                raise ToolFailed("it was cancelled") from error  # by itself
             raise
 
     async def _answer(self, call: ToolCall) -> ToolOutput:
@@ -178,11 +180,12 @@ class Toolbox:
         except ToolError:
             raise
         except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
+            if _is_cancelled():
                 raise  # we are: the reader left, or the time is over
             raise ToolFailed("it was cancelled") from error
-        except (Exception, SystemExit) as error:  # a tool is not our code, and no error of it may end a turn
+        except (KeyboardInterrupt, GeneratorExit):
+            raise  # ours, on the event loop
+        except BaseException as error:  # a tool is not our code, and no error of it may end a turn
             _log.warning("the tool %s failed", tool.name, exc_info=True)
             raise ToolFailed(f"{type(error).__name__}: {error}") from error
 
@@ -199,6 +202,17 @@ class Toolbox:
                 f"{limits.image_bytes:,}: ask for less"
             )
         return output
+
+
+def _is_cancelled() -> bool:
+    """Whether somebody asked for the end of what runs here."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _whole(text: str) -> str:
+    """The text without half characters, which no prompt can hold and nothing can send."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _shortened(text: str) -> str:

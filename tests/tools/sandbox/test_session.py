@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import sys
 from typing import Any
 
 import pytest
@@ -81,3 +82,19 @@ def test_figures_are_drawn_once_and_closed() -> None:
     assert len(first["pictures"]) == 1
     assert Image.open(io.BytesIO(base64.b64decode(first["pictures"][0]))).format == "PNG"
     assert session.run("pyplot.get_fignums()") == {"error": None, "value": "[]", "pictures": []}
+
+
+def test_a_figure_that_cannot_be_drawn_fails_its_own_cell_only() -> None:
+    broken = "import matplotlib.pyplot as plt\nf = plt.figure()\nf.savefig = lambda *a, **k: 1 / 0"
+    session = Session(4)
+    assert "ZeroDivisionError" in session.run(broken)["error"]
+    assert session.run("1") == {"error": None, "value": "1", "pictures": []}
+
+
+@pytest.mark.parametrize("stream", ["None", "open('/dev/null')", "type('S', (), {})()"])
+def test_code_may_put_anything_in_the_place_of_its_output(stream: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout", sys.stdout)
+    assert (
+        run(f"import sys; sys.stdout = {stream}", "try: sys.stdout.close()\nexcept Exception: pass", "7")["value"]
+        == "7"
+    )

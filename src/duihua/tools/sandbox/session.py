@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import base64
+import contextlib
 import io
 import linecache
 import sys
@@ -46,11 +47,17 @@ class Session:
         except BaseException as error:  # noqa: BLE001  SystemExit and KeyboardInterrupt of the code too
             return {"error": _told(error, name), "value": None, "pictures": []}
         finally:
-            for stream in (sys.stdout, sys.stderr):
-                stream.flush()
+            _flush()
         if value is not None:
             self.variables["_"] = value
         return {"error": None, "value": shown, "pictures": pictures[: self._most_pictures]}
+
+
+def _flush() -> None:
+    """Write what is held; code may have closed what it prints to, or put something of its own there."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
 
 
 def _compiled(code: str, name: str) -> tuple[CodeType, CodeType | None]:
@@ -85,11 +92,13 @@ def _figures() -> list[str]:
     if plots is None:
         return []
     drawn: list[str] = []
-    for number in plots.get_fignums():
-        file = io.BytesIO()
-        plots.figure(number).savefig(file, format="png", dpi=_DOTS, bbox_inches="tight")
-        drawn.append(base64.b64encode(file.getvalue()).decode("ascii"))
-    plots.close("all")
+    try:
+        for number in plots.get_fignums():
+            file = io.BytesIO()
+            plots.figure(number).savefig(file, format="png", dpi=_DOTS, bbox_inches="tight")
+            drawn.append(base64.b64encode(file.getvalue()).decode("ascii"))
+    finally:  # one that cannot be drawn would fail all later cells too
+        plots.close("all")
     return drawn
 
 
