@@ -219,6 +219,8 @@ def named(name: object, **more: object) -> Mapping[str, Any]:
         ((named("add", description=1),), InvalidParameter, "description"),
         ((named("add", parameters=[]),), InvalidParameter, "parameters"),
         ((named("add", parameters={"type": {1, 2}}),), InvalidParameter, "no JSON"),
+        ((named("add", parameters={"type": "array"}),), InvalidParameter, 'an "object"'),
+        ((named("add", parameters={"type": ["object", "null"]}),), InvalidParameter, 'an "object"'),
         ((named("add", description="\ud800"),), InvalidMessages, "half a character"),
     ],
 )

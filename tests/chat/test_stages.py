@@ -160,6 +160,28 @@ def test_a_named_call_has_its_tags_and_name_put_in_and_its_arguments_held() -> N
     assert finished(events).usage.completion_tokens == len(ids_told(events))
 
 
+def test_the_prompt_is_told_of_as_it_was_whatever_was_put_behind_it() -> None:
+    over = engine('{"a": 1}', '{"a": 2}')
+    service = chat(over, SHUT_TOOLS, reasoning=THINK, calls=HERMES)
+    options = TurnOptions(tools=(ADD,), tool_choice="required")
+    for sampling in (Sampling(prompt_logprobs=0), Sampling(logprobs=0)):
+        events = asyncio.run(collect(service.stream(ASK, sampling, options)))
+        started = events[0]
+        assert isinstance(started, TurnStarted)
+        if sampling.prompt_logprobs is not None:
+            assert len(started.prompt_logprobs or ()) == started.prompt_tokens
+        else:  # the prompt, and what was put behind it, is cached from the turn before
+            assert started.cached_tokens == finished(events).usage.cached_tokens == started.prompt_tokens
+            carriers = (TextDelta, ToolCallDelta, Finished)
+            told_for = [entry.token_id for e in events if isinstance(e, carriers) for entry in e.logprobs]
+            assert told_for == ids_told(events)
+
+
+def test_an_answer_in_a_form_keeps_the_white_space_that_the_form_asks_for() -> None:
+    events = told(engine("hello", "\n\n"), traits.GLM, stops=("<|user|>",), form=Grammar.choice(["\n\n", "\n"]))
+    assert text_of(events) == "\n\n"
+
+
 def test_a_required_call_lets_the_model_choose_the_name_only() -> None:
     over = engine("mul", "{}")
     events = told(over, SHUT_TOOLS, calls=HERMES, tools=(ADD, MUL), tool_choice="required")

@@ -276,7 +276,7 @@ class Chat:
         return opening_of(
             prompt,
             self._vocabulary,
-            owed=self._encoder.owed if _render_options(options).opens_answer else "",
+            owed=self._encoder.owed if _render_options(options).opens_answer and options.form is None else "",
             reasoning=self._stops.reasoning,
             is_begun=options.continue_final and bool(messages[-1].content.strip()),
         )

@@ -60,13 +60,16 @@ def _checked_name(tool: object, place: str) -> str:
         raise InvalidParameter(f"{place}.function.name", name, "give 1 to 64 letters, digits, '_', '-' and '.'")
     if not isinstance(said.get("description"), str | None):
         raise InvalidParameter(f"{place}.function.description", said.get("description"), "give a string")
-    if not isinstance(said.get("parameters"), Mapping | None):
-        raise InvalidParameter(f"{place}.function.parameters", said.get("parameters"), "give a JSON schema")
+    parameters: object = said.get("parameters")
+    if not isinstance(parameters, Mapping | None):
+        raise InvalidParameter(f"{place}.function.parameters", parameters, "give a JSON schema")
     try:
         written = json.dumps(tool, ensure_ascii=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidParameter(place, name, f"it is no JSON ({error})") from error
     check_text(written, place)
+    if (kind := cast("Mapping[str, Any]", parameters or {}).get("type", "object")) != "object":
+        raise InvalidParameter(f"{place}.function.parameters.type", kind, 'the arguments of a call are an "object"')
     return name
 
 

@@ -70,7 +70,16 @@ async def staged(generate: Generate, request: GenerationRequest, plan: Plan) -> 
     Raises:
         RequestError, EngineError: what the engine raises; of a later stage, after chunks of those before it.
     """
-    answer = _Answer(generate, request, plan.read)
+    answer, held = _Answer(generate, request, plan.read), Chunk()
+    async with aclosing(_in_stages(answer, plan)) as chunks:
+        async for chunk in chunks:
+            held = _joined(held, chunk)
+            if answer.has_generated or held.finish_reason is not None:  # what the first chunk tells is known
+                yield held
+                held = Chunk()
+
+
+async def _in_stages(answer: _Answer, plan: Plan) -> AsyncGenerator[Chunk]:
     is_thinking = plan.is_thinking
     if not is_thinking and plan.may_think and plan.opens is not None:
         async with aclosing(_opened(answer, plan, plan.opens)) as chunks:
@@ -147,6 +156,17 @@ async def _called(answer: _Answer, call: ForcedCall) -> AsyncGenerator[Chunk]:
     yield _LENGTH
 
 
+def _joined(first: Chunk, second: Chunk) -> Chunk:
+    """Two chunks as one; the first tells of nothing but its tokens."""
+    if not first.token_ids:
+        return second
+    return replace(
+        second,
+        token_ids=first.token_ids + second.token_ids,
+        logprobs=None if first.logprobs is None else first.logprobs + (second.logprobs or ()),
+    )
+
+
 _LENGTH: Final = Chunk(finish_reason="length")
 
 
@@ -156,6 +176,7 @@ class _Answer:
     Attributes:
         ids: of the answer so far.
         ended_by: the stop token that ended the stage before; None where its limit did.
+        has_generated: a stage was asked for.
         is_over: nothing more fits, or the last chunk was given.
         is_whole: what was put in last fitted.
     """
@@ -170,6 +191,10 @@ class _Answer:
         self.ended_by: int | None = None
         self.is_finished = False
         self.is_whole = True
+
+    @property
+    def has_generated(self) -> bool:
+        return self._stages > 0
 
     @property
     def is_over(self) -> bool:
@@ -235,8 +260,10 @@ class _Answer:
 
     def _taken(self, chunk: Chunk, until: int | None, *, is_last: bool) -> Chunk:
         """Note a chunk of a stage; what of it belongs to the answer."""
-        if self._stages == 1 and chunk.cached_tokens is not None:
-            self._first = Chunk(cached_tokens=chunk.cached_tokens, prompt_logprobs=chunk.prompt_logprobs)
+        if self._stages == 1 and chunk.cached_tokens is not None:  # of a prompt that may end with what was put in
+            length = self._request.prompt_tokens
+            told = None if chunk.prompt_logprobs is None else chunk.prompt_logprobs[:length]
+            self._first = Chunk(cached_tokens=min(chunk.cached_tokens, length), prompt_logprobs=told)
         ids, logprobs = chunk.token_ids, chunk.logprobs
         if chunk.finish_reason == "stop":
             self.ended_by = ids[-1]

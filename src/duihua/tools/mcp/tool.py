@@ -31,7 +31,7 @@ class McpTool:
         self._own_name = listed.name
         self.name = re.sub(r"[^\w.-]", "_", listed.name)[:64]
         self.description = listed.description or listed.title or ""
-        self.parameters: Mapping[str, Any] = {"type": "object", "properties": {}, **inlined(listed.input_schema)}
+        self.parameters: Mapping[str, Any] = {"properties": {}, **inlined(listed.input_schema), "type": "object"}
 
     async def call(self, arguments: Mapping[str, Any]) -> ToolOutput:
         """Call it; the server checks the arguments.
