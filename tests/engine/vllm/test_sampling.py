@@ -8,7 +8,7 @@ from vllm import RequestOutput
 from vllm.outputs import CompletionOutput
 from vllm.sampling_params import RequestOutputKind
 
-from duihua.engine.vllm.sampling import chunk_of, sampling_params
+from duihua.engine.vllm.sampling import MOST_BIASES, chunk_of, sampling_params
 from duihua.errors import InvalidParameter
 from duihua.events import TokenLogprobs
 from duihua.sampling import Decoding
@@ -107,3 +107,13 @@ def test_logprobs_of_the_prompt_begin_with_none_and_are_sorted() -> None:
     chunk = chunk_of(output(None, [7], prompt_logprobs=entries), decoding, is_first=True)
     assert chunk is not None
     assert chunk.prompt_logprobs == (None, TokenLogprobs(6, -2.0, ((9, -0.5), (4, -1.0))))
+
+
+def test_a_form_forbids_control_tokens_by_a_bias_within_what_vllm_takes() -> None:
+    decoding = Decoding(max_tokens=4, logit_bias=((7, 1.5),), stop_token_ids=(1,))
+    told = sampling_params(decoding, 4, 'root ::= "a"', {1, 2, 7})
+    assert told.logit_bias == {2: float("-inf"), 7: float("-inf")}
+    many = sampling_params(decoding, 4, 'root ::= "a"', range(8, 9000))
+    assert many.logit_bias is not None
+    assert len(many.logit_bias) == MOST_BIASES
+    assert many.logit_bias[7] == 1.5

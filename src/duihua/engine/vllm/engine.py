@@ -24,7 +24,7 @@ from duihua.engine.vllm.library import device_names, import_vllm, is_cpu, start_
 from duihua.engine.vllm.options import engine_args, rewritten
 from duihua.engine.vllm.pictures import Renderer, max_images
 from duihua.engine.vllm.processes import Children, starting, usable_log
-from duihua.engine.vllm.sampling import chunk_of, sampling_params
+from duihua.engine.vllm.sampling import MOST_BIASES, chunk_of, sampling_params
 from duihua.engine.vllm.startup import UNKNOWN, stages_told
 from duihua.errors import (
     AdapterRejected,
@@ -46,8 +46,6 @@ if TYPE_CHECKING:
 __all__ = ["VllmEngine", "load"]
 
 _log = logging.getLogger(__name__)
-# What one request may have on a GPU: vLLM's engine dies of more (vllm/v1/worker/gpu/sample/logit_bias.py).
-_MOST_BIASES: Final = 1024
 _MOST_STOPS: Final = 128  # with min_tokens, which keeps them out
 _TOWERS: Final = frozenset({"visual", "vision_tower", "vision_model"})  # vLLM passes over an adapter's layers there
 _FEATURES: Final = ("rank_pattern", "alpha_pattern")  # beyond plain LoRA, what vLLM reads (vllm/lora/peft_helper.py)
@@ -319,8 +317,8 @@ class VllmEngine:
         decoding = request.decoding
         if self._info.device == "cpu":
             return
-        if (given := len(decoding.logit_bias)) > _MOST_BIASES:
-            raise InvalidParameter("logit_bias", f"{given} tokens", f"on vLLM give {_MOST_BIASES} at most")
+        if (given := len(decoding.logit_bias)) > MOST_BIASES:
+            raise InvalidParameter("logit_bias", f"{given} tokens", f"on vLLM give {MOST_BIASES} at most")
         if decoding.min_tokens and (given := len(decoding.stop_token_ids)) > _MOST_STOPS:
             raise InvalidParameter("stop_token_ids", f"{given} tokens", f"with min_tokens give {_MOST_STOPS} at most")
 

@@ -12,11 +12,12 @@ from duihua.sampling import Decoding
 if TYPE_CHECKING:
     from vllm import RequestOutput, SamplingParams
 
-__all__ = ["chunk_of", "sampling_params"]
+__all__ = ["MOST_BIASES", "chunk_of", "sampling_params"]
 
 _HOTTEST: Final = 2.0  # vllm/sampling_params.py, `_verify_args`
 _NO_SEED: Final = -1  # what vLLM takes for "none"
-_FEW: Final = 64
+# Of one request on a GPU: vLLM's engine dies of more (vllm/v1/worker/gpu/sample/logit_bias.py).
+MOST_BIASES: Final = 1024
 _SIGNED: Final = 2**63  # on a GPU its engine dies of a seed from here on (vllm/v1/worker/gpu/sample/states.py, int64)
 
 
@@ -70,12 +71,16 @@ def sampling_params(
 
 
 def _hold(params: Any, forbidden: Sequence[int]) -> None:
-    """What a grammar needs beside its rules. vLLM goes through forbidden words one by one; a bias costs nothing."""
+    """What a grammar needs beside its rules.
+
+    Tokens are forbidden by a bias, which costs nothing; vLLM goes through forbidden words one by one. Of more control
+    tokens than it takes biases (some vocabularies have thousands that are not used) the last ones stay allowed.
+    """
     if hasattr(params, "_all_stop_token_ids"):
         params._all_stop_token_ids = _Closed(params.stop_token_ids)
-    params._bad_words_token_ids = [[token] for token in forbidden[:_FEW]]
-    if rest := forbidden[_FEW:]:
-        params.logit_bias = {**dict.fromkeys(rest, -100.0), **(params.logit_bias or {})}
+    own = params.logit_bias or {}
+    never = dict.fromkeys(forbidden[: max(0, MOST_BIASES - len(own))], float("-inf"))
+    params.logit_bias = {**own, **never} or None
 
 
 class _Closed(set[int]):
