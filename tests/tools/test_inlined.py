@@ -47,3 +47,9 @@ def test_those_that_hold_each_other_stay() -> None:
     }
     made = inlined({"properties": {"value": {"$ref": "#/$defs/A"}}, "$defs": definitions})
     assert made == {"properties": {"value": {"$ref": "#/$defs/A"}}, "$defs": definitions}
+
+
+def test_definitions_that_would_grow_without_bound_stay() -> None:
+    both = [{"properties": {key: {"$ref": f"#/$defs/{level + 1}"} for key in "xy"}} for level in range(60)]
+    schema = {"$ref": "#/$defs/0", "$defs": {**{str(level): body for level, body in enumerate(both)}, "60": {}}}
+    assert inlined(schema) == schema

@@ -3,19 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import count
 from typing import Any, Final, cast
 
 __all__ = ["inlined"]
 
 _HERE: Final = "#/$defs/"
+_MOST: Final = 10_000  # parts of a schema without references; definitions that use each other twice make 2, 4, 8 ...
 
 
 def inlined(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema with its definitions put where they are referred to; those that hold themselves stay definitions."""
+    """The schema with its definitions put where they are referred to; those that hold themselves stay definitions.
+
+    One that would become too large stays as it is.
+    """
+    try:
+        return _inlined(schema)
+    except _TooLarge:
+        return dict(schema)
+
+
+class _TooLarge(Exception):
+    pass
+
+
+def _inlined(schema: Mapping[str, Any]) -> dict[str, Any]:
     definitions = cast("dict[str, Any]", schema.get("$defs", {}))
     left: set[str] = set()
+    parts = count()
 
     def put(value: Any, inside: tuple[str, ...]) -> Any:
+        if next(parts) > _MOST:
+            raise _TooLarge
         if isinstance(value, list):
             return [put(item, inside) for item in cast("list[Any]", value)]
         if not isinstance(value, dict):
