@@ -48,7 +48,6 @@ def test_there_has_to_be_something_to_run() -> None:
 
 
 def test_what_has_to_be_asked_about_is_left_out_and_named(mine: str, caplog: pytest.LogCaptureFixture) -> None:
-    logging.getLogger("duihua").propagate = True
     with caplog.at_level(logging.INFO, "duihua.server"):
         assert names_of(settings(built_in=("calculator", "clock"), files=(mine,))) == ["calculator", "clock"]
     assert "shout" in caplog.text

@@ -6,25 +6,12 @@ import io
 import json
 import logging
 import sys
-from collections.abc import Iterator
 
 import pytest
 
 from chat.talk import chat, engine
 from duihua.errors import GenerationFailed
 from server.asgi import Server, ask, asked, serving
-
-NAMES = ("duihua", "uvicorn")
-
-
-@pytest.fixture(autouse=True)
-def loggers_as_they_were() -> Iterator[None]:
-    loggers = [logging.getLogger(name) for name in NAMES]
-    before = [(logger.handlers[:], logger.level, logger.propagate) for logger in loggers]
-    yield
-    for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):
-        logger.handlers[:], logger.propagate = handlers, propagate
-        logger.setLevel(level)
 
 
 class Full(io.StringIO):
@@ -85,6 +72,12 @@ def test_an_error_of_ours_is_one_line_of_json_with_its_trace(monkeypatch: pytest
     (row,) = map(json.loads, written.getvalue().splitlines())
     assert (row["level"], row["message"]) == ("error", "unexpected")
     assert "ZeroDivisionError: why\nso" in row["exception"]
+
+
+def test_half_a_character_takes_no_line_from_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = started(monkeypatch, "json", io.StringIO())
+    logging.getLogger("duihua.tools").warning("a tool said %s", "\ud83d")
+    assert json.loads(written.getvalue())["message"] == "a tool said \ud83d"
 
 
 def test_prompts_stand_in_the_log_only_where_that_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:

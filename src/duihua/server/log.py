@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import sys
 import time
@@ -100,4 +101,7 @@ class _Json(logging.Formatter):
         row |= notes or {"message": record.getMessage()}
         if record.exc_info:
             row["exception"] = self.formatException(record.exc_info)
-        return msgspec.json.encode(row, enc_hook=str).decode()
+        try:
+            return msgspec.json.encode(row, enc_hook=str).decode()
+        except UnicodeEncodeError:  # half characters, such as in the error of a tool
+            return json.dumps(row, default=str)

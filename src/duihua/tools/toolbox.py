@@ -129,7 +129,7 @@ class Toolbox:
         except TimeoutError:
             error = ToolTimedOut(most)
         if error is not None:
-            _log.info("the call of %s came to nothing: %s", call.name[:80], error)
+            _log.info("the call of %s came to nothing: %s", call.name[:80], _whole(str(error)))
             output = ToolOutput(f"Error: {_shortened(str(error))}")
         return ToolOutcome(call, replace(output, content=_whole(output.content)), error, ran)
 
