@@ -7,8 +7,9 @@ On one H200 (16 cores) about ten minutes, eight of them training:
 
 The cores write dialogues and draw while the GPU learns; what is written stays on the GPU, 70 kB a dialogue
 (50 GB by default: `--dialogues` bounds it). The schedule ends with `--steps` or with `--limit-s`, whichever comes
-first, so a time limit costs quality, never the run. `--plain` leaves torch.compile out, should it fail there. To see
-that everything fits together before an hour of a GPU is spent, on a CPU, two minutes:
+first, so a time limit costs quality, never the run. `--plain` leaves torch.compile out, should it fail there;
+`bash demo/vision/gpu.sh OUT_DIR` tries both and packs the checkpoint. To see that everything fits together before an
+hour of a GPU is spent, on a CPU, two minutes:
 
     python -m demo.vision --out build/try --dialogues 300 --steps 20 --tokens-per-step 2048 --plain
     python -m demo.vision.evaluate build/try --quick
@@ -60,10 +61,12 @@ def main() -> None:
         compiled=not args.plain,
         muon_rate=args.muon_rate,
     )
-    train(model, corpus, settings, device, writer.take)
-    export(model, tokenizer, args.out)
-    tell(f"{sum(p.numel() for p in model.parameters()):,} parameters in {args.out}")
-    writer.close()
+    try:
+        train(model, corpus, settings, device, writer.take)
+    finally:  # what was learnt is kept, whatever ended it
+        export(model, tokenizer, args.out)
+        tell(f"{sum(p.numel() for p in model.parameters()):,} parameters in {args.out}")
+        writer.close()
 
 
 def _tokenizer(args: argparse.Namespace) -> Tokenizer:

@@ -27,6 +27,9 @@ def train(
     """Train in place; the model ends on the device in float32. Gives the losses, one of every `EVERY` steps.
 
     `more` gives what has been written of the corpus meanwhile; it is asked every few steps.
+
+    Raises:
+        FloatingPointError: half of the latest steps had gradients that are not finite; the weights are those before.
     """
     torch.manual_seed(settings.seed)
     torch.set_float32_matmul_precision("high")
@@ -37,7 +40,7 @@ def train(
     for parameter in learning:  # a step without pictures gives the vision tower no gradient, and Muon wants all
         parameter.grad = torch.zeros_like(parameter)
     losses: list[float] = []
-    broken = torch.zeros((), device=device)
+    broken, known = torch.zeros((), device=device), 0.0
     started, spent, step = time.monotonic(), 0.0, 0
     while (progress := max(step / settings.steps, spent / settings.limit_s)) < 1:
         if step % EVERY == 0:
@@ -57,6 +60,9 @@ def train(
             shapes = " and ".join(map(str, batches.drawn))
             figures = f"loss {loss.item():.4f} norm {norm.item():.2f} rows {batches.count}"
             tell(f"step {step} {figures} {spent:.0f} s; steps given up {broken.item():.0f}; last drawn {shapes}")
+            if broken.item() - known > 5 * EVERY:
+                raise FloatingPointError(f"nothing is learnt: of {step + 1} steps {broken.item():.0f} given up")
+            known = broken.item()
         step += 1
     tell(f"trained {step} steps, {step * settings.tokens_per_step:,} tokens in {time.monotonic() - started:.0f} s")
     return losses

@@ -113,6 +113,15 @@ def test_a_step_whose_gradients_are_not_finite_is_given_up(capsys: pytest.Captur
     assert "steps given up 1" in capsys.readouterr().out
 
 
+def test_training_ends_where_nothing_is_learnt_any_more(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("demo.vision.train.EVERY", 1)
+    rows = table([Encoder(tokenizer()).encode(question("circle", "red"))], WIDTH, 1, 0)
+    model = new_model(tokenizer())
+    cast("Any", model).model.visual.merger.register_forward_hook(lambda _, __, out: out * float("nan"))
+    with pytest.raises(FloatingPointError, match="of 11 steps 11 given up"):
+        train(model, [{(WIDTH, 1): rows}], TrainSettings(steps=99, tokens_per_step=WIDTH, compiled=False), "cpu")
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # the compiler asks tensors for what it then ignores
 def test_compiled_layers_learn_as_plain_ones_do():
