@@ -1,4 +1,4 @@
-"""The documents are true: their code runs, their links lead somewhere, and the two READMEs say the same."""
+"""The documents are true: their code runs, their links lead somewhere, and both languages say the same."""
 
 import contextlib
 import io
@@ -20,6 +20,8 @@ ROOT = Path(__file__).parents[1]
 SRC = ROOT / "src" / "duihua"
 README, README_ZH = ROOT / "README.md", ROOT / "README.zh.md"
 PAGES = [README, README_ZH, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+TWINS = [(page, twin) for page in PAGES if (twin := page.with_name(f"{page.stem}.zh.md")).exists()]
+IN_ENGLISH_ONLY = {"CONTRIBUTING.md", "CHANGELOG.md", "architecture.md"}
 NOT_RUN = ("git clone ", "cd ", "pip install ", "pip uninstall ")  # they reach the network, or nothing is left to check
 SHOWN = re.compile(r"^ *print\(.*\)  # (?P<line>.+)$", re.MULTILINE)
 
@@ -64,18 +66,19 @@ def test_the_python_blocks_run_and_print_what_they_say(capsys: pytest.CaptureFix
     model.close()
 
 
-def test_the_python_blocks_about_tools_run_and_print_what_they_say(capsys: pytest.CaptureFixture[str]) -> None:
-    namespace: dict[str, object] = {}
-    page = ROOT / "docs" / "tools.md"
-    for block in (block for block in blocks(page) if block.language == "python"):
-        exec(compile("\n" * block.line + block.text, str(page), "exec"), namespace)
+@pytest.mark.parametrize("page", ["tools.md", "tools.zh.md", "structured.md", "structured.zh.md"])
+def test_the_python_blocks_of_a_page_run_and_print_what_they_say(page: str, capsys: pytest.CaptureFixture[str]) -> None:
+    namespace: dict[str, object] = {"__name__": page.replace(".", "_")}
+    for block in (block for block in blocks(ROOT / "docs" / page) if block.language == "python"):
+        exec(compile("\n" * block.line + block.text, page, "exec", dont_inherit=True), namespace)
         printed = capsys.readouterr().out.splitlines()
         assert [shown["line"] for shown in SHOWN.finditer(block.text)] == printed, name(block)
+    cast("duihua.Model", namespace["model"]).close()
 
 
-def test_the_settings_of_tools_are_ones_that_there_are() -> None:
-    page = ROOT / "docs" / "tools.md"
-    shown = next(block for block in blocks(page) if block.language == "toml")
+@pytest.mark.parametrize("page", ["tools.md", "tools.zh.md"])
+def test_the_settings_of_tools_are_ones_that_there_are(page: str) -> None:
+    shown = next(block for block in blocks(ROOT / "docs" / page) if block.language == "toml")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "duihua.toml")
         file.write_text(shown.text, "utf-8")
@@ -131,22 +134,59 @@ def test_the_other_commands_are_ones_that_there_are(line: str) -> None:
     assert code == 0, said.getvalue()
 
 
-# The two READMEs
+# The two languages
 
 
 def test_the_readme_is_short() -> None:
     assert len(README.read_text("utf-8").splitlines()) <= 190
 
 
-def test_the_chinese_readme_has_the_same_sections_code_tables_and_links() -> None:
-    assert [block[:2] for block in blocks(README_ZH)] == [block[:2] for block in blocks(README)]
-    shapes: list[list[object]] = []
-    for page in (README, README_ZH):
-        headings = [len(marks) for marks in re.findall(r"^(#+) ", prose(page), re.MULTILINE)]
-        rows = [line.count("|") for line in prose(page).splitlines() if line.startswith("|")]
-        links = [link for link in re.findall(r"\]\(([^)]+)\)", prose(page)) if not link.startswith("README")]
-        shapes.append([headings, rows, links])
-    assert shapes[0] == shapes[1]
+def test_every_page_for_users_is_there_in_both_languages() -> None:
+    alone = {page.name for page in PAGES} - {page.name for pair in TWINS for page in pair}
+    assert alone == IN_ENGLISH_ONLY
+
+
+def parts(page: Path) -> list[str]:
+    """The headings, paragraphs, items of lists and rows of tables, without the line that leads to the other language."""
+    text = re.sub(r"^\[(中文|English)\]\(.+\)\n", "", prose(page), count=1, flags=re.MULTILINE)
+    return [part for part in re.split(r"\n\s*\n|\n(?=[|]|- |\d+\. )", text) if part.strip()]
+
+
+def shape(part: str) -> tuple[int, int, list[str], set[str]]:
+    """What a translation keeps: the level of a heading, the cells of a row, the links, and code that is one word."""
+    heading = re.match(r"#*", part.strip())
+    links = [link.replace(".zh.md", ".md") for link in re.findall(r"\]\(([^)]+)\)", part)]
+    words = {code for code in re.findall(r"`([^`]+)`", part) if re.fullmatch(r"[!-~]+", code)}
+    return len(heading[0]) if heading else 0, part.count("|") if part.lstrip().startswith("|") else 0, links, words
+
+
+@pytest.mark.parametrize(("page", "twin"), TWINS, ids=lambda page: page.name)
+def test_the_chinese_page_has_the_same_sections_paragraphs_tables_links_and_names(page: Path, twin: Path) -> None:
+    assert len(parts(twin)) == len(parts(page))
+    for ours, theirs in zip(parts(page), parts(twin), strict=True):
+        assert shape(theirs) == shape(ours), theirs
+
+
+def told(block: Block) -> tuple[str, str]:
+    """The code without what is said in it: strings and comments may be in the page's language."""
+    without = r'"""[^"]*"""|"[^"\n]*"|#.*'
+    return block.language, re.sub(without, "", block.text) if block.language != "text" else ""
+
+
+@pytest.mark.parametrize(("page", "twin"), TWINS, ids=lambda page: page.name)
+def test_the_chinese_page_shows_the_same_code(page: Path, twin: Path) -> None:
+    assert [told(block) for block in blocks(twin)] == [told(block) for block in blocks(page)]
+    assert page != README or [block[:2] for block in blocks(README_ZH)] == [block[:2] for block in blocks(README)]
+
+
+@pytest.mark.parametrize(("page", "twin"), TWINS, ids=lambda page: page.name)
+def test_a_page_leads_to_its_twin_and_a_chinese_page_to_chinese_ones(page: Path, twin: Path) -> None:
+    assert page.read_text("utf-8").splitlines()[2] == f"[中文]({twin.name})"
+    assert twin.read_text("utf-8").splitlines()[2] == f"[English]({page.name})"
+    in_english = {english.resolve() for english, _ in TWINS} - {page.resolve()}
+    assert not [
+        link for link in re.findall(r"\]\(([^)#]+)", prose(twin)) if (twin.parent / link).resolve() in in_english
+    ]
 
 
 # What the pages point to
