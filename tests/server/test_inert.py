@@ -109,3 +109,8 @@ def test_options_of_a_stream_that_are_not_done_are_refused(name: str) -> None:
 def test_options_of_a_stream_need_a_stream() -> None:
     reply = asked(serving(), stream_options={"include_usage": True})
     assert (reply.status, reply.error["param"]) == (400, "stream_options")
+
+
+@pytest.mark.parametrize("name", ["return_mm_kwargs", "mm_payload"])
+def test_what_is_refused_about_pictures_does_not_deny_pictures(name: str) -> None:
+    assert "how pictures were cut up" in asked(serving(), **{name: "file"}).error["message"]

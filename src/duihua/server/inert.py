@@ -52,8 +52,8 @@ _INERT: Final[Mapping[str, tuple[tuple[Any, ...], str]]] = {
     "stream_interval": ((1,), "every token is sent when it is there"),
     "return_token_offsets": ((False,), "send return_token_ids"),
     "return_prompt_text": ((False,), "send return_token_ids, and ask /detokenize"),
-    "return_mm_kwargs": ((False,), "messages hold text"),
-    "mm_payload": (("tensors", "none"), "messages hold text"),
+    "return_mm_kwargs": ((False,), "how pictures were cut up is not told"),
+    "mm_payload": (("tensors", "none"), "how pictures were cut up is not told"),
     "routed_experts_prompt_start": ((0,), "no routing is told"),
 }
 
