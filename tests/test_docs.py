@@ -189,6 +189,11 @@ def test_a_page_leads_to_its_twin_and_a_chinese_page_to_chinese_ones(page: Path,
     ]
 
 
+@pytest.mark.parametrize("page", [twin for _, twin in TWINS], ids=lambda page: page.name)
+def test_no_chinese_word_is_broken_at_the_end_of_a_line(page: Path) -> None:
+    assert not re.findall(r"[\u4e00-\u9fff]\n *[\u4e00-\u9fff]", prose(page))  # Markdown shows it as a blank
+
+
 # What the pages point to
 
 
