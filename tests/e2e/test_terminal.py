@@ -50,9 +50,9 @@ def test_a_conversation_in_english_from_the_first_words_to_the_last(sit: Sit) ->
 
 def test_a_conversation_in_chinese_and_without_colour(sit: Sit, tmp_path: Path) -> None:
     person = sit("--temperature", "0", LC_ALL="zh_CN.UTF-8", NO_COLOR="1")
-    person.sees("正在载入")
+    person.sees("正在加载")
     person.sees_line(">")
-    assert "随对话内置" in person.text
+    assert "随 duihua 内置" in person.text
     person.say("我叫小林")
     person.sees("首个 token")
     person.say("我叫什么名字？")

@@ -91,7 +91,7 @@ def test_an_adapter_named_as_the_model_stands_before_its_base() -> None:
     lines = shown(**named, adapters=("demo-pirate",)).splitlines()
     assert lines[0] == "demo-pirate · LoRA on demo · GLM-4 · bundled with duihua"
     assert not any("/lora" in line for line in lines)
-    assert shown("zh", **named).splitlines()[0] == "demo-pirate · demo 的 LoRA · GLM-4 · 随对话内置"
+    assert shown("zh", **named).splitlines()[0] == "demo-pirate · demo 的 LoRA · GLM-4 · 随 duihua 内置"
 
 
 def test_adapters_that_wait_to_be_used_are_named() -> None:
@@ -167,7 +167,7 @@ def test_what_is_told_after_the_end_leaves_no_trace() -> None:
 
 def test_a_long_name_leaves_room_for_the_stage() -> None:
     terminal = Terminal()
-    with line_on(terminal, [0.0], f"正在载入 {'长' * 60}") as line:
+    with line_on(terminal, [0.0], f"正在加载 {'长' * 60}") as line:
         line.on_progress("weights", 0.25)
         assert terminal.line.replace(" ", "").endswith("…·readingweights25%")
 

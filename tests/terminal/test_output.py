@@ -131,7 +131,7 @@ def test_progress_stays_on_one_line_however_long_it_is() -> None:
     shown = pyte.Screen(80, 10)
     output, stream = one_screen()
     for percent in range(3):
-        output.progress(f"正在载入 /a/very/long/path{'/一二三四五' * 12} · {percent} %")
+        output.progress(f"正在加载 /a/very/long/path{'/一二三四五' * 12} · {percent} %")
     output.end_progress()
     output.note("ready")
     pyte.Stream(shown).feed(stream.getvalue().replace("\n", "\r\n"))

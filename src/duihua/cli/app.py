@@ -58,7 +58,7 @@ _COMMANDS: Final = (
         "tokens",
         "duihua.cli.tokens:TOKENS",
         "List a model's special tokens, or the tokens of a text. No weights are loaded.",
-        "列出模型的特殊 token，或一段文字的 token。不载入权重。",
+        "列出模型的特殊 token，或一段文字的 token。不加载权重。",
     ),
     _Command(
         "adapters merge",
@@ -70,7 +70,7 @@ _COMMANDS: Final = (
         "doctor",
         "duihua.cli.doctor:DOCTOR",
         "Say what is installed, what runs here, and whether a model would. Nothing is loaded or downloaded.",
-        "说明已安装什么、这里能运行什么、某个模型能否运行。不载入也不下载。",
+        "说明已安装什么、这里能运行什么、某个模型能否运行。不加载也不下载。",
     ),
     _Command(
         "config",

@@ -27,7 +27,7 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "kv": ("keys, values", "键值缓存"),
     "context": ("context", "上下文"),
     # The lines
-    "title": ("duihua {duihua} · Python {python} · {system}", "对话 {duihua} · Python {python} · {system}"),
+    "title": ("duihua {duihua} · Python {python} · {system}", "duihua {duihua} · Python {python} · {system}"),
     "not_installed": ("not installed: {names}", "未安装：{names}"),
     "gpu_line": (
         "{name} · capability {capability} · {free} of {total} free",
@@ -51,7 +51,7 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "template_family": ("the chat template of its family", "使用该系列的对话模板"),
     "template_none": ("no chat template", "没有对话模板"),
     "parameters": ("{count} parameters", "{count} 参数"),
-    "in_memory": ("{size} as {dtype}", "以 {dtype} 载入 {size}"),
+    "in_memory": ("{size} as {dtype}", "以 {dtype} 加载 {size}"),
     "download": ("would download {files} file{s}, {size}", "将下载 {files} 个文件，{size}"),
     "per_token": ("{size} per token of context ({dtype})", "每 token 上下文 {size}（{dtype}）"),
     "sliding": (" · sliding window {window:,}", " · 滑动窗口 {window:,}"),
@@ -72,7 +72,7 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "no_cure": ("a smaller or a quantised model, or more memory", "换更小或量化的模型，或增加内存"),
     "origin_directory": ("a directory", "目录"),
     "origin_alias": ("an alias of yours", "自定义别名"),
-    "origin_bundled": ("bundled with duihua", "随对话内置"),
+    "origin_bundled": ("bundled with duihua", "随 duihua 内置"),
     "origin_huggingface": ("Hugging Face", "Hugging Face"),
     "origin_modelscope": ("ModelScope", "ModelScope"),
 }
@@ -100,12 +100,12 @@ PROBLEMS: Final[Mapping[str, tuple[str, str]]] = {
     "torchvision": (
         "torchvision does not load with torch {torch} ({why}), and transformers fails with it: "
         "pip uninstall torchvision (only models that see need it, on vLLM), or install the one made for this torch",
-        "torchvision 无法与 torch {torch} 一起载入（{why}），transformers 也因此失败："
+        "torchvision 无法与 torch {torch} 一起加载（{why}），transformers 也因此失败："
         "pip uninstall torchvision（只有能看图的模型在 vLLM 上需要它），或安装与此 torch 配套的版本",
     ),
     "broken": (
         "{package} does not load ({why}): install it again",
-        "{package} 无法载入（{why}）：请重新安装",
+        "{package} 无法加载（{why}）：请重新安装",
     ),
     "vllm_untested": (
         "vLLM {version} is untested with this duihua, which was made with 0.26 to 0.33: it may work",

@@ -171,7 +171,7 @@ _FLAGS: Final[Mapping[str, Flag]] = {
         Flag(
             "model.adapters",
             "Load this LoRA adapter under a name; may be given several times.",
-            "以某个名字载入 LoRA 适配器；可写多次。",
+            "以某个名字加载 LoRA 适配器；可写多次。",
             names=("--adapter",),
             metavar="NAME=DIR",
             is_table=True,
@@ -193,7 +193,7 @@ _FLAGS: Final[Mapping[str, Flag]] = {
         Flag(
             "engine.max_adapters",
             "LoRA adapters that may be loaded at once; on vLLM this must be said to load them later.",
-            "可同时载入的 LoRA 适配器数；在 vLLM 上，要在运行中载入就必须写明。",
+            "可同时加载的 LoRA 适配器数；在 vLLM 上，要在运行中加载就必须写明。",
             metavar="N",
         ),
         Flag("engine.max_adapter_rank", "Highest rank of an adapter.", "适配器的最高秩。", metavar="N"),
@@ -221,7 +221,7 @@ _FLAGS: Final[Mapping[str, Flag]] = {
         Flag(
             "engine.quantization",
             "vLLM: quantise while loading (fp8, bitsandbytes, ...).",
-            "vLLM：载入时量化（fp8、bitsandbytes 等）。",
+            "vLLM：加载时量化（fp8、bitsandbytes 等）。",
             metavar="METHOD",
         ),
         Flag(

@@ -29,7 +29,7 @@ FRONT_FLAGS: Final = (
     Flag(
         "serve.admin_key_file",
         "A file of keys for loading and unloading adapters.",
-        "用于载入和卸载适配器的密钥文件。",
+        "用于加载和卸载适配器的密钥文件。",
         metavar="FILE",
     ),
     Flag(
@@ -58,7 +58,7 @@ FRONT_FLAGS: Final = (
     Flag(
         "serve.adapter_dir",
         "Adapters right below this directory may be loaded while running, with an admin key.",
-        "凭管理密钥，可在运行中载入此目录下的适配器。",
+        "凭管理密钥，可在运行中加载此目录下的适配器。",
         metavar="DIR",
     ),
     Flag(

@@ -203,7 +203,7 @@ COMMANDS: Final = (
         aliases=("比较",),
         argument="[TEXT]",
         en="the answers of the base model and of every adapter, one under another; the context stays as it is",
-        zh="并列显示基础模型与各适配器的回答；不影响上下文",
+        zh="并列显示基座模型与各适配器的回答；不影响上下文",
         run=run_compare,
     ),
     Command(

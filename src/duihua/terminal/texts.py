@@ -11,7 +11,7 @@ __all__ = ["TEXTS", "Say"]
 
 TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     # While a model is loaded
-    "loading": ("duihua {version} · loading {model}", "对话 {version} · 正在载入 {model}"),
+    "loading": ("duihua {version} · loading {model}", "duihua {version} · 正在加载 {model}"),
     "default_model": ("the demo", "演示模型"),
     "stage_download": ("downloading", "下载"),
     "stage_weights": ("reading weights", "读取权重"),
@@ -27,7 +27,7 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "model": ("{name} · {title} · {origin}", "{name} · {title} · {origin}"),
     "origin_directory": ("a directory", "目录"),
     "origin_alias": ("an alias of yours", "自定义别名"),
-    "origin_bundled": ("bundled with duihua", "随对话内置"),
+    "origin_bundled": ("bundled with duihua", "随 duihua 内置"),
     "origin_huggingface": ("from Hugging Face", "来自 Hugging Face"),
     "origin_modelscope": ("from ModelScope", "来自 ModelScope"),
     "engine": (
@@ -185,13 +185,13 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "picture_reading": ("reading {name}", "正在读取 {name}"),
     "picture_stopped": ("stopped; that picture is not staged", "已停止；没有加入该图片"),
     "clipboard": ("clipboard", "剪贴板"),
-    "base_model": ("the base model", "基础模型"),
+    "base_model": ("the base model", "基座模型"),
     "lora_none": ("no adapter is loaded: /lora load DIR loads one", "没有加载适配器：用 /lora load 目录 加载"),
     "lora_rank": ("rank {rank}", "秩 {rank}"),
     "lora_in_use": ("in use", "使用中"),
     "lora_base_answers": (
         "the base model answers: /lora use NAME changes that",
-        "由基础模型回答：可用 /lora use 名称 更换",
+        "由基座模型回答：可用 /lora use 名称 更换",
     ),
     "lora_loading": ("loading {name}", "正在加载 {name}"),
     "lora_loaded": (
@@ -204,7 +204,7 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "lora_stopped": ("stopped; {name} is not used", "已停止；没有使用 {name}"),
     "lora_used": ("{name} answers from the next message on", "从下一条消息起由 {name} 回答"),
-    "lora_off": ("the base model answers from the next message on", "从下一条消息起由基础模型回答"),
+    "lora_off": ("the base model answers from the next message on", "从下一条消息起由基座模型回答"),
     "lora_unloaded": ("{name} is unloaded", "已卸载 {name}"),
     "lora_unknown": ("no adapter is called {name}{guess}", "没有适配器 {name}{guess}"),
     "lora_there_are": (": {names} can be used", "：可用 {names}"),

@@ -35,7 +35,7 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "panel_hint": ("They count from the next message on.", "从下一条消息起生效。"),
     "system": ("System prompt", "系统提示词"),
     "adapter": ("Adapter", "适配器"),
-    "base_model": ("the base model", "基础模型"),
+    "base_model": ("the base model", "基座模型"),
     "history_turns": ("Exchanges kept", "保留的轮数"),
     "as_many_as_fit": ("as many as fit", "能放下多少就多少"),
     "temperature": ("Temperature", "温度"),
