@@ -103,6 +103,12 @@ def test_thinking_that_is_too_long_is_ended_and_answered(form: Grammar | None) -
     assert over.requests[0].decoding.max_tokens == 4
 
 
+def test_an_answer_that_is_cut_right_where_it_begins_to_think_ends_too() -> None:
+    events = told(engine("<think>so</think>"), max_thinking_tokens=3, max_tokens=1)
+    assert ids_told(events) == ids("<think>")
+    assert finished(events).reason == "length"
+
+
 def test_no_thinking_at_all_is_a_bound_too() -> None:
     events = told(engine("yes"), OPEN, max_thinking_tokens=0)
     assert (thought_of(events), text_of(events)) == ("", "yes")

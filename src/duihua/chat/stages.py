@@ -95,6 +95,8 @@ async def _in_stages(answer: _Answer, plan: Plan) -> AsyncGenerator[Chunk]:
         async with aclosing(rest) as chunks:
             async for chunk in chunks:
                 yield chunk
+    if not answer.is_finished:
+        yield Chunk(finish_reason="length")
 
 
 async def _opened(answer: _Answer, plan: Plan, opens: int) -> AsyncGenerator[Chunk]:
@@ -111,8 +113,6 @@ async def _opened(answer: _Answer, plan: Plan, opens: int) -> AsyncGenerator[Chu
         return
     for chunk in tried:
         yield chunk
-    if answer.is_over:
-        yield _LENGTH
 
 
 async def _thought(answer: _Answer, plan: Plan, closes: int) -> AsyncGenerator[Chunk]:
@@ -125,8 +125,6 @@ async def _thought(answer: _Answer, plan: Plan, closes: int) -> AsyncGenerator[C
     ids += plan.after_thinking if plan.is_held else ()
     if ids and not answer.is_over:
         yield answer.put(ids)
-    if answer.is_over:
-        yield _LENGTH
 
 
 async def _called(answer: _Answer, call: ForcedCall) -> AsyncGenerator[Chunk]:
@@ -151,9 +149,8 @@ async def _called(answer: _Answer, call: ForcedCall) -> AsyncGenerator[Chunk]:
     if not answer.is_over:
         yield answer.put(call.closing)
         if answer.is_whole:
+            answer.is_finished = True
             yield Chunk(finish_reason="stop")
-            return
-    yield _LENGTH
 
 
 def _joined(first: Chunk, second: Chunk) -> Chunk:
@@ -167,9 +164,6 @@ def _joined(first: Chunk, second: Chunk) -> Chunk:
     )
 
 
-_LENGTH: Final = Chunk(finish_reason="length")
-
-
 class _Answer:
     """What the stages of one answer share: its ids so far, and what is left of its limits.
 
@@ -177,6 +171,7 @@ class _Answer:
         ids: of the answer so far.
         ended_by: the stop token that ended the stage before; None where its limit did.
         has_generated: a stage was asked for.
+        is_finished: the last chunk was given.
         is_over: nothing more fits, or the last chunk was given.
         is_whole: what was put in last fitted.
     """
