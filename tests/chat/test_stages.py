@@ -109,6 +109,28 @@ def test_an_answer_that_is_cut_right_where_it_begins_to_think_ends_too() -> None
     assert finished(events).reason == "length"
 
 
+def test_a_stop_token_that_the_caller_named_ends_the_answer_in_every_stage() -> None:
+    stop = ids("hello world")[-1]
+    thought = told(engine("hello world", "yes"), OPEN, form=YES, stop_token_ids=[stop])
+    assert (finished(thought).reason, finished(thought).stopped_by) == ("stop", stop)
+    assert (thought_of(thought), text_of(thought)) == ("hello", "")
+    named = {"calls": HERMES, "tools": (ADD, MUL), "tool_choice": "required", "stop_token_ids": ids("m")}
+    cut = told(engine("mul", "{}"), SHUT_TOOLS, **named)
+    assert (finished(cut).reason, finished(cut).stopped_by) == ("stop", ids("m")[0])
+    tried = told(engine(" world", "yes"), form=YES, stop_token_ids=[stop])
+    assert text_of(tried) == "yes"
+
+
+def test_an_answer_with_a_bound_on_thinking_does_not_end_before_its_least_tokens() -> None:
+    over = engine("hi", "hello hello")
+    events = told(over, max_thinking_tokens=3, min_tokens=4)
+    first, second = over.requests
+    assert second.token_ids == (*first.token_ids, *ids("hi"))
+    assert second.decoding.min_tokens == 4 - len(ids("hi"))
+    assert (text_of(events), finished(events).reason) == ("hihello hello", "stop")
+    assert finished(told(engine("so</think>", "yes"), OPEN, form=YES, min_tokens=9)).reason == "stop"
+
+
 def test_no_thinking_at_all_is_a_bound_too() -> None:
     events = told(engine("yes"), OPEN, max_thinking_tokens=0)
     assert (thought_of(events), text_of(events)) == ("", "yes")

@@ -88,7 +88,7 @@ class Chat:
         self._window = window
         self._prompts = Prompts(encoder, window)
         self._stops = stops
-        self._planner = Planner(vocabulary, stops.reasoning, stops.calls, self.tokenize)
+        self._planner = Planner(vocabulary, stops.reasoning, stops.calls, self.tokenize, stops.token_ids)
         self._name = secrets.token_hex(4)
         self._numbers = itertools.count(1)
 
@@ -116,7 +116,7 @@ class Chat:
         # A checkpoint's own max_new_tokens is a default: nobody asked for more than there is room for.
         report = fitted.report if asked is not None else replace(fitted.report, clamped_from=None)
         opening = self._opening(messages, options, fitted.prompt)
-        plan = await self._planner.plan(options, opening)
+        plan = await self._planner.plan(options, opening, ends=sampling.stop_token_ids or ())
         async with aclosing(self._turn(fitted.prompt, opening, sampling, options, report, plan)) as bursts:
             async for burst in bursts:
                 yield burst
@@ -150,7 +150,7 @@ class Chat:
             clamped_from=asked if asked and asked > room else None,
         )
         opening = opening_of(prompt, self._vocabulary, reasoning=self._stops.reasoning)
-        plan = await self._planner.plan(options, opening, is_raw=True)
+        plan = await self._planner.plan(options, opening, ends=sampling.stop_token_ids or (), is_raw=True)
         async with aclosing(self._turn(prompt, opening, sampling, options, report, plan)) as bursts:
             async for burst in bursts:
                 for event in burst:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -62,6 +62,7 @@ class Planner:
         reasoning: its tags around thinking.
         format_: how it writes calls.
         tokenize: ids of raw text.
+        own_stops: tokens that end its answers.
     """
 
     def __init__(
@@ -70,14 +71,24 @@ class Planner:
         reasoning: tuple[str, str] | None,
         format_: ToolFormat | None,
         tokenize: Callable[[str], Awaitable[tuple[int, ...]]],
+        own_stops: Iterable[int] = (),
     ) -> None:
         self._vocabulary = vocabulary
         self._reasoning = reasoning
         self._format = format_
         self._tokenize = tokenize
+        self._own_stops = frozenset(own_stops)
 
-    async def plan(self, options: TurnOptions, opening: Opening, *, is_raw: bool = False) -> Plan | None:
+    async def plan(
+        self, options: TurnOptions, opening: Opening, *, ends: Iterable[int] = (), is_raw: bool = False
+    ) -> Plan | None:
         """The stages of an answer; None where it is one, or held to its form from the start.
+
+        Args:
+            options: what is asked.
+            opening: how the prompt ended.
+            ends: stop tokens that the caller named.
+            is_raw: no template made the prompt.
 
         Raises:
             InvalidParameter, UnsupportedFeature: the form, or a tool's parameters, cannot be followed.
@@ -99,6 +110,7 @@ class Planner:
             may_think=may_think,
             most_thinking=options.max_thinking_tokens,
             after_thinking=await self._tokenize("\n\n") if thinks else (),
+            ends=frozenset(ends) - self._own_stops,
             read=lambda ids: self._vocabulary.decode(list(ids)),
         )
 

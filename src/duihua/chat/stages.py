@@ -46,6 +46,7 @@ class Plan:
         may_think: the model may begin to think by itself.
         most_thinking: tokens of thinking, after which it is ended; None: as many as there is room for.
         after_thinking: ids between thinking and an answer that is held to something.
+        ends: stop tokens that end the answer wherever they come: the caller's, which are not the model's own.
     """
 
     grammar: Grammar | None = None
@@ -56,6 +57,7 @@ class Plan:
     may_think: bool = False
     most_thinking: int | None = None
     after_thinking: tuple[int, ...] = ()
+    ends: frozenset[int] = frozenset()
     read: Callable[[Sequence[int]], str]  # the text of ids
 
     @property
@@ -70,7 +72,7 @@ async def staged(generate: Generate, request: GenerationRequest, plan: Plan) -> 
     Raises:
         RequestError, EngineError: what the engine raises; of a later stage, after chunks of those before it.
     """
-    answer, held = _Answer(generate, request, plan.read), Chunk()
+    answer, held = _Answer(generate, request, plan), Chunk()
     async with aclosing(_in_stages(answer, plan)) as chunks:
         async for chunk in chunks:
             held = _joined(held, chunk)
@@ -176,12 +178,13 @@ class _Answer:
         is_whole: what was put in last fitted.
     """
 
-    def __init__(self, generate: Generate, request: GenerationRequest, read: Callable[[Sequence[int]], str]) -> None:
+    def __init__(self, generate: Generate, request: GenerationRequest, plan: Plan) -> None:
         self._generate = generate
         self._request = request
+        self._ends = plan.ends
         self._stages = 0
         self._first = Chunk()  # what only the first chunk tells
-        self.read = read
+        self.read = plan.read
         self.ids: list[int] = []
         self.ended_by: int | None = None
         self.is_finished = False
@@ -227,7 +230,7 @@ class _Answer:
     def take_back(self, tried: Sequence[Chunk]) -> None:
         """Forget the last chunks: they were a try."""
         del self.ids[len(self.ids) - sum(len(chunk.token_ids) for chunk in tried) :]
-        self.ended_by = None
+        self.ended_by, self.is_finished = None, False
         if tried:
             self._first = tried[0]
 
@@ -263,9 +266,12 @@ class _Answer:
         if chunk.finish_reason == "stop":
             self.ended_by = ids[-1]
         is_until = until is not None and self.ended_by == until
-        self.is_finished = is_last and chunk.finish_reason is not None and not is_until
-        if chunk.finish_reason == "stop" and not is_until and not is_last:
-            ids, logprobs = ids[:-1], None if logprobs is None else logprobs[:-1]
+        is_end = is_last or self.ended_by in self._ends
+        if chunk.finish_reason == "stop" and not is_until:
+            is_early = until is not None and len(self.ids) + len(ids) <= self._request.decoding.min_tokens
+            if is_early or not is_end:
+                is_end, ids, logprobs = False, ids[:-1], None if logprobs is None else logprobs[:-1]
+        self.is_finished = is_end and chunk.finish_reason is not None and not is_until
         self.ids += ids
         return Chunk(
             token_ids=ids,
