@@ -220,6 +220,15 @@ def test_a_required_call_lets_the_model_choose_the_name_only() -> None:
     assert traits.tokenizer().decode(arguments.token_ids, skip_special_tokens=False).endswith('"mul", "arguments": ')
 
 
+def test_a_call_that_the_model_thinks_of_is_not_the_one_that_must_be() -> None:
+    thought = 'so <tool_call>\n{"name": "mul", "arguments": {}}\n</tool_call>'
+    over = engine(thought, '{"a": 1}')
+    template = "{% for tool in tools or [] %}{{ tool | tojson }}{% endfor %}" + OPEN
+    events = told(over, template, calls=HERMES, tools=(ADD, MUL), tool_choice=NamedTool("add"))
+    assert [event.call.name for event in events if isinstance(event, ToolCallReady)] == ["add"]
+    assert (thought_of(events), text_of(events)) == (thought, "")
+
+
 def test_a_call_of_glm_4_ends_with_its_own_token() -> None:
     stops = ("<|user|>", "<|observation|>")
     over = engine("hello", '{"a": 1}')

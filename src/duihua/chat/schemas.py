@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, cast
 
 from duihua.chat.protocol import TurnOptions
@@ -86,6 +87,8 @@ def call_router(
     """
     if not options.tools or format_ is None:
         return None
+    if options.tool_choice != "auto":  # the call that must be follows thinking: one inside it is no more than that
+        format_ = replace(format_, opener=None)
     return CallRouter(
         format_,
         ToolSchemas(options.tools),
