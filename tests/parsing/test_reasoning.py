@@ -49,6 +49,6 @@ def test_line_breaks_before_thinking_are_dropped_and_before_an_answer_kept() -> 
 def test_line_breaks_that_are_the_whole_answer_come_at_its_end() -> None:
     router = ReasoningRouter(OPEN, CLOSE)
     assert router.push("\n", None) is None
-    held = router.end()
+    held = router.begin()
     assert held is not None
     assert held.text == "\n"

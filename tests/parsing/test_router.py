@@ -39,3 +39,11 @@ def test_a_malformed_call_is_counted_and_logged_without_its_words(caplog: pytest
     assert router.malformed == 1
     assert "malformed" in caplog.text
     assert "secret" not in caplog.text
+
+
+def test_line_breaks_stay_where_the_model_wrote_them_beside_a_call_that_is_cut() -> None:
+    calls = CallRouter(HERMES, ToolSchemas(TOOLS), literal_of={1: "<tool_call>"}.get, id_of={"<tool_call>": 1}.get)
+    router = StreamRouter(8, 9, calls=calls)
+    parts = [*router.push("\n", None), *router.push("<tool_call>", 1), *router.push("\n", None)]
+    parts += router.end(is_whole=False)
+    assert "".join(part.text for part in parts if isinstance(part, Content)) == "\n<tool_call>\n"

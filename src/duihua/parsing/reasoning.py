@@ -65,7 +65,8 @@ class ReasoningRouter:
         """Thinking ended without its tag."""
         self.channel, self._at_edge, self._breaks = "content", False, ""
 
-    def end(self) -> Routed | None:
-        """What was held at the end of the answer, where it was not about to think or to answer."""
+    def begin(self) -> Routed | None:
+        """The answer begins, or is over: what was held before it, where that was not before thinking."""
         held, self._breaks = self._breaks if self._at_start else "", ""
+        self._at_start = False
         return Routed(self.channel, held) if held else None

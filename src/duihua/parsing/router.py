@@ -150,7 +150,7 @@ class StreamRouter:
         if self._is_trying or (self.channel == "reasoning" and control is not None and control == self._calls.opener):
             return self._try(self._calls, text, control)
         if self.channel == "content" and control is not None and control not in self._tags:
-            return self._calls.push(text, control)
+            return [*self._begin(), *self._calls.push(text, control)]
         return self._route(text, control)
 
     def end(self, *, is_whole: bool) -> list[Part]:
@@ -159,12 +159,18 @@ class StreamRouter:
         Args:
             is_whole: the answer ended by itself, and was not cut short.
         """
-        held = self._thinking.end()
-        parts: list[Part] = [] if held is None else [Content(held.text)]
+        parts = self._begin()
         if self._calls is None:
             return parts
         parts += self._calls.end(is_whole=is_whole)
         return self._back_to_thinking(parts) if self._is_trying else parts
+
+    def _begin(self) -> list[Part]:
+        """Line breaks that were held, for thinking might have followed."""
+        held = self._thinking.begin()
+        if held is None:
+            return []
+        return [Content(held.text)] if self._calls is None else self._calls.push(held.text, None)
 
     def _route(self, text: str, control: int | None) -> list[Part]:
         routed = self._thinking.push(text, control)
