@@ -47,6 +47,7 @@ class Chunk:
     """New tokens of one request. The last chunk, and only it, has a finish reason."""
 
     token_ids: tuple[int, ...] = ()  # a stop token that ended the answer is the last of them
+    given: int = 0  # of these, the first so many that were put in and not sampled; no engine does that by itself
     logprobs: tuple[TokenLogprobs, ...] | None = None  # one per token, when asked for
     cached_tokens: int | None = None  # prompt tokens not computed anew; on the first chunk only
     prompt_logprobs: tuple[TokenLogprobs | None, ...] | None = None  # first chunk, when asked; [0] is None

@@ -229,6 +229,17 @@ def test_a_call_that_the_model_thinks_of_is_not_the_one_that_must_be() -> None:
     assert (thought_of(events), text_of(events)) == (thought, "")
 
 
+@pytest.mark.parametrize("stop", ["\n", '"', "<tool_call>", "}\n", "e"])
+def test_stop_strings_are_not_looked_for_in_what_is_put_in(stop: str) -> None:
+    over = engine("{}")
+    events = told(over, SHUT_TOOLS, calls=HERMES, tools=(ADD,), tool_choice="required", stop=[stop])
+    assert [event.call.name for event in events if isinstance(event, ToolCallReady)] == ["add"]
+    assert finished(events).reason == "tool_calls"
+    assert text_of(told(engine("so</think>", "yes"), OPEN, form=YES, stop=["</think>\n\n", "\n\n"])) == "yes"
+    cut = told(engine('{"a": 1}'), SHUT_TOOLS, calls=HERMES, tools=(ADD,), tool_choice="required", stop=["1"])
+    assert (finished(cut).reason, finished(cut).stopped_by) == ("stop", "1")
+
+
 def test_a_call_of_glm_4_ends_with_its_own_token() -> None:
     stops = ("<|user|>", "<|observation|>")
     over = engine("hello", '{"a": 1}')

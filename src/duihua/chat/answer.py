@@ -89,6 +89,7 @@ class Answer:
         self._call_id = ""
         self._has_calls = False
         self._has_ended = False
+        self._is_given = False
         self._pending = _Pending()
         self._sampled = Sampled(opening, vocabulary, is_read=bool(sampling.skip_special_tokens))
 
@@ -99,6 +100,7 @@ class Answer:
         events: list[Event] = []
         for index, token_id in enumerate(chunk.token_ids):
             self.completion_tokens += 1
+            self._is_given = index < chunk.given
             if chunk.logprobs is not None:
                 self.logprob_sum += chunk.logprobs[index].logprob
             stopped_by = self._take(token_id, chunk.logprobs[index] if chunk.logprobs else None, events)
@@ -148,7 +150,7 @@ class Answer:
             return
         self._owed = ""
         literal = self._vocabulary.control_ids[piece.control]
-        if literal in self._stop_strings:  # a stop string may be a control token's literal
+        if literal in self._stop_strings and not self._is_given:  # a stop string may be a control token's literal
             self._show(literal, events)
             return
         held = self._stops.flush()
@@ -157,7 +159,9 @@ class Answer:
         self._emit(piece.text, piece.control, events)
 
     def _show(self, text: str, events: list[Event]) -> None:
-        if self._stop_strings and self.completion_tokens > self._min_tokens:
+        if self._is_given:  # what the model did not say is no end of it
+            text = self._stops.flush() + text
+        elif self._stop_strings and self.completion_tokens > self._min_tokens:
             text = self._stops.push(text)
         self._emit(text, None, events)
 

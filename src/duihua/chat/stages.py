@@ -156,12 +156,13 @@ async def _called(answer: _Answer, call: ForcedCall) -> AsyncGenerator[Chunk]:
 
 
 def _joined(first: Chunk, second: Chunk) -> Chunk:
-    """Two chunks as one; the first tells of nothing but its tokens."""
+    """Two chunks as one; the first tells of nothing but its tokens, which were put in."""
     if not first.token_ids:
         return second
     return replace(
         second,
         token_ids=first.token_ids + second.token_ids,
+        given=len(first.token_ids) + second.given,
         logprobs=None if first.logprobs is None else first.logprobs + (second.logprobs or ()),
     )
 
@@ -225,7 +226,7 @@ class _Answer:
         self.ids += fitting
         logprobs = tuple(TokenLogprobs(token, 0.0) for token in fitting)
         wanted = self._request.decoding.logprobs is not None
-        return self._with_first(Chunk(token_ids=fitting, logprobs=logprobs if wanted else None))
+        return self._with_first(Chunk(token_ids=fitting, given=len(fitting), logprobs=logprobs if wanted else None))
 
     def take_back(self, tried: Sequence[Chunk]) -> None:
         """Forget the last chunks: they were a try."""
