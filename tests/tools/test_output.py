@@ -73,3 +73,17 @@ def test_what_is_none_of_these_is_a_failure() -> None:
 def test_a_picture_beyond_the_bounds_is_a_failure() -> None:
     with pytest.raises(ToolFailed, match="cannot be passed on"):
         output_of(Pillow.new("1", (40_000, 1)))
+
+
+def test_the_name_of_a_type_is_told_within_bounds() -> None:
+    class Endless:
+        def __iter__(self) -> Endless:
+            return self
+
+        def __next__(self) -> int:
+            return 1
+
+    for value in (type("Long" * 1000, (), {})(), type("Long" * 1000, (Endless,), {})()):
+        with pytest.raises(ToolFailed) as failure:
+            output_of(value)
+        assert len(str(failure.value)) < 200

@@ -149,9 +149,11 @@ def test_a_tool_that_breaks_its_promise_ends_no_turn(error: BaseException) -> No
     told(run(call("rude"), Rude(error)), ToolFailed, "")
 
 
-def test_an_error_without_end_is_cut_in_its_middle() -> None:
+def test_an_error_without_end_is_cut_in_its_middle(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "duihua.tools.toolbox")
     content = run(call("rude"), Rude(ToolFailed("begin" + "x" * 100_000 + "end"))).content
     assert len(content) < 4100
+    assert max(len(record.getMessage()) for record in caplog.records) < 4200
     assert content.startswith("Error: begin")
     assert content.endswith("end")
 

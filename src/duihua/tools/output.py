@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from duihua.errors import InvalidImage, ToolFailed
 from duihua.image import Image
 from duihua.tools.tool import ToolOutput
 
 __all__ = ["output_of"]
+
+_LONGEST_NAME: Final = 80  # characters of a type's name that are told
 
 
 def output_of(value: object) -> ToolOutput:
@@ -58,7 +60,7 @@ def _text(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, Iterator):  # which may never end
-        raise ToolFailed(f"it returned an iterator ({type(value).__name__}): return a list")
+        raise ToolFailed(f"it returned an iterator ({_kind(value)}): return a list")
     text = value if isinstance(value, str) else _json(value)
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")  # no half characters
 
@@ -69,4 +71,8 @@ def _json(value: object) -> str:
     try:
         return to_json(value).decode("utf-8")
     except (PydanticSerializationError, ValueError, RecursionError) as error:
-        raise ToolFailed(f"it returned a {type(value).__name__}, which is neither text, JSON nor a picture") from error
+        raise ToolFailed(f"it returned a {_kind(value)}, which is neither text, JSON nor a picture") from error
+
+
+def _kind(value: object) -> str:
+    return type(value).__name__[:_LONGEST_NAME]

@@ -129,8 +129,9 @@ class Toolbox:
         except TimeoutError:
             error = ToolTimedOut(most)
         if error is not None:
-            _log.info("the call of %s came to nothing: %s", call.name[:80], _whole(str(error)))
-            output = ToolOutput(f"Error: {_shortened(str(error))}")
+            said = _whole(_shortened(str(error)))
+            _log.info("the call of %s came to nothing: %s", call.name[:80], said)
+            output = ToolOutput(f"Error: {said}")
         return ToolOutcome(call, replace(output, content=_whole(output.content)), error, ran)
 
     async def run_all(self, calls: Sequence[ToolCall], *, seconds: float | None = None) -> AsyncGenerator[ToolOutcome]:
