@@ -96,6 +96,21 @@ def test_a_tool_that_fails_is_told_to_the_model_and_counted() -> None:
     assert 'duihua_tool_calls_total{kind="failed"} 1' in ask(server, "GET", "/metrics").body.decode()
 
 
+def test_tokens_and_calls_of_every_round_are_counted() -> None:
+    broken = CALL.replace("1", "")
+    server = running(f"{broken}\n{CALL}", "it is two")
+    usage = asked(server).json()["usage"]
+    counted = ask(server, "GET", "/metrics").body.decode()
+    for kind, count in (
+        ("prompt", usage["prompt_tokens"]),
+        ("cached", usage["prompt_tokens_details"]["cached_tokens"]),
+        ("completion", usage["completion_tokens"]),
+    ):
+        assert f'duihua_tokens_total{{kind="{kind}"}} {count}\n' in counted
+    assert usage["prompt_tokens_details"]["cached_tokens"] > 0
+    assert 'duihua_tool_calls_total{kind="malformed"} 1' in counted
+
+
 def test_a_turn_ends_at_its_bounds_and_says_at_which() -> None:
     reply = asked(running(CALL, CALL, limits=LoopLimits(rounds=1))).json()
     choice = reply["choices"][0]

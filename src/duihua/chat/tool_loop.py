@@ -116,6 +116,7 @@ class _Turn:
         self._toolbox = toolbox
         self._limits = limits
         self._usage = _NOTHING
+        self._malformed = 0
         self._window: WindowReport | None = None
         self._rounds = 0
         self._seconds = 0.0
@@ -143,7 +144,7 @@ class _Turn:
                 reason = "length" if last.reason == "length" else "tool_calls"
                 last = Finished(reason=reason, usage=_NOTHING) if why_not else None
         assert self._window is not None  # noqa: S101
-        yield replace(last, usage=self._usage)
+        yield replace(last, usage=self._usage, malformed_calls=self._malformed)
         yield TurnFinished(usage=self._usage, window=self._window)
 
     async def _answered(self, answer: _Answer) -> AsyncGenerator[Event]:
@@ -159,6 +160,7 @@ class _Turn:
                 elif isinstance(event, Finished):
                     answer.finished = event
                     self._usage += event.usage
+                    self._malformed += event.malformed_calls
                 elif is_first or not isinstance(event, TurnStarted):
                     yield event
         self._seconds += asyncio.get_running_loop().time() - started

@@ -179,6 +179,7 @@ class _Answer:
             self._service.stepped()
         if isinstance(last, TurnFinished):
             self._tally.ended(last.usage)
+            self._exchange.notes["prompt_tokens"] = last.usage.prompt_tokens  # of all rounds
             self._exchange.notes["completion_tokens"] = self._tally.tokens
 
     def _ping_later(self) -> None:

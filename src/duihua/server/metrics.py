@@ -6,16 +6,18 @@ import asyncio
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from duihua.chat.protocol import Burst
-from duihua.events import Finished, ToolCallReady, ToolResult, TurnFinished, TurnStarted, Usage
+from duihua.events import Finished, RoundFinished, ToolCallReady, ToolResult, TurnFinished, TurnStarted, Usage
 
 __all__ = ["Histogram", "Metrics", "Tally"]
 
 _FIRST: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)  # seconds
 _BETWEEN: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _WHOLE: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+_NOTHING: Final = Usage(prompt_tokens=0, completion_tokens=0)
 _WITHOUT: Final = (TurnStarted, TurnFinished, ToolCallReady, ToolResult)  # events that bring no token of an answer
 
 
@@ -90,6 +92,11 @@ class Metrics:
         self._windows["clamped"] += window.clamped_from is not None
         self._windows["shortened"] += window.shortened_from is not None
 
+    def prompted(self, prompt_tokens: int, cached_tokens: int) -> None:
+        """So many more tokens of prompts: of the rounds of calls after a turn's first."""
+        self._tokens["prompt"] += prompt_tokens
+        self._tokens["cached"] += cached_tokens
+
     def called(self, burst: Burst) -> None:
         """Count the calls among these events."""
         for event in burst:
@@ -136,17 +143,25 @@ class Tally:
         tokens: so far. Of answers among which the best are chosen, the others are known at the end only.
     """
 
-    __slots__ = ("_last", "_metrics", "tokens")
+    __slots__ = ("_last", "_metrics", "_prompts", "_rounds", "tokens")
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
         self._last: dict[int, float] = {}  # choice -> when tokens of it came
+        self._prompts = _NOTHING  # that are counted
+        self._rounds = _NOTHING  # of calls, that are complete
         self.tokens = 0
 
     def came(self, burst: Burst, now: float) -> None:
         """Tokens that came at once are one step, whose time is from the step before of the same choice."""
         for event in burst:
-            if isinstance(event, ToolResult):
+            if isinstance(event, TurnStarted):  # which `Metrics.began` counts
+                counted = {"prompt_tokens": event.prompt_tokens, "cached_tokens": event.cached_tokens}
+                self._prompts = replace(_NOTHING, **counted)
+            elif isinstance(event, RoundFinished):
+                self._rounds += event.usage
+                self._prompted(self._rounds)
+            elif isinstance(event, ToolResult):
                 self._last.clear()  # the time until the next token is a tool's
             if isinstance(event, _WITHOUT) or not event.token_ids:
                 continue
@@ -162,6 +177,12 @@ class Tally:
         """The turn is complete, and this is what it took."""
         self._metrics.completion_tokens += usage.completion_tokens - self.tokens
         self.tokens = usage.completion_tokens
+        self._prompted(usage)
+
+    def _prompted(self, usage: Usage) -> None:
+        """Count what is new of the prompts of all rounds so far."""
+        told, self._prompts = self._prompts, usage
+        self._metrics.prompted(usage.prompt_tokens - told.prompt_tokens, usage.cached_tokens - told.cached_tokens)
 
 
 _ABOUT: Final = {
