@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 from typing import Any
 
@@ -20,9 +21,10 @@ from duihua.errors import (
     InvalidParameter,
     UnsupportedFeature,
 )
-from duihua.events import Event, Finished, ReasoningDelta, TextDelta, TurnFinished, TurnStarted
+from duihua.events import Chunk, Event, Finished, ReasoningDelta, TextDelta, TurnFinished, TurnStarted
 from duihua.messages import Message, ToolCall
 from duihua.prompt.window import WindowPolicy
+from duihua.request import GenerationRequest
 from duihua.sampling import Sampling
 from prompt import traits
 
@@ -136,6 +138,28 @@ def test_several_answers_have_seeds_of_their_own() -> None:
     assert isinstance(total, TurnFinished)
     assert total.usage.completion_tokens == sum(finished(events, i).usage.completion_tokens for i in range(3))
     assert sum(isinstance(event, TurnStarted) for event in events) == 1
+
+
+@pytest.mark.parametrize("best_of", [2, 3])
+def test_what_a_turn_itself_put_into_the_cache_is_not_told_as_cached(best_of: int) -> None:
+    class Backwards(ScriptedEngine):
+        """Answers the first request last, as an engine may that makes its form ready meanwhile."""
+
+        waits = True
+
+        async def generate(self, request: GenerationRequest) -> AsyncGenerator[Chunk]:
+            if self.waits:
+                self.waits = False
+                await asyncio.sleep(0.01)
+            async for chunk in super().generate(request):
+                yield chunk
+
+    events = answer(Backwards([ids("hello"), ids("hi"), ids("hey")]), n=2, best_of=best_of)
+    started, ended = events[0], events[-1]
+    assert isinstance(started, TurnStarted)
+    assert isinstance(ended, TurnFinished)
+    assert started.cached_tokens == ended.usage.cached_tokens == 0
+    assert max(event.usage.cached_tokens for event in events if isinstance(event, Finished)) > 0
 
 
 def test_best_of_generates_more_than_it_returns() -> None:

@@ -305,14 +305,16 @@ class Chat:
             self._answer(answer, decoding, prompt, options, report, plan)
             for answer, decoding in zip(answers, decodings, strict=True)
         ]
-        bursts = in_turn(streams) if count == wanted else best(streams, answers, wanted)
+        bursts, cached = in_turn(streams) if count == wanted else best(streams, answers, wanted), 0
         async with aclosing(bursts):
             async for burst in bursts:
+                if isinstance(burst[0], TurnStarted):
+                    cached = burst[0].cached_tokens
                 yield burst
         usage = Usage(
             prompt_tokens=opening.prompt_tokens,
             completion_tokens=sum(answer.completion_tokens for answer in answers),
-            cached_tokens=answers[0].cached_tokens,
+            cached_tokens=cached,
             reasoning_tokens=sum(answer.reasoning_tokens for answer in answers),
         )
         yield [TurnFinished(usage=usage, window=report)]

@@ -17,6 +17,9 @@ __all__ = ["best", "in_turn"]
 def in_turn(streams: Sequence[AsyncGenerator[Burst]]) -> AsyncGenerator[Burst]:
     """The events of all streams as they come, after the `TurnStarted` of the first, which knows most.
 
+    What it says of cached tokens is the least that any has said by then: an engine may begin with another, and then
+    the first finds in the cache what this very turn put there.
+
     Closing closes every stream; the first error of one ends them all.
     """
     return streams[0] if len(streams) == 1 else _in_turn(streams)
@@ -24,12 +27,15 @@ def in_turn(streams: Sequence[AsyncGenerator[Burst]]) -> AsyncGenerator[Burst]:
 
 async def _in_turn(streams: Sequence[AsyncGenerator[Burst]]) -> AsyncGenerator[Burst]:
     early: Burst | None = []
+    cached: list[int] = []
     async with aclosing(_together(streams)) as together:
         async for number, burst in together:
             started = burst[0] if isinstance(burst[0], TurnStarted) else None
             rest = burst[1:] if started is not None else burst
+            if started is not None:
+                cached.append(started.cached_tokens)
             if number == 0 and started is not None and early is not None:
-                yield [started, *early, *rest]
+                yield [replace(started, cached_tokens=min(cached)), *early, *rest]
                 early = None
             elif early is not None:
                 early += rest
