@@ -255,6 +255,16 @@ def test_names_ids_and_argument_keys_make_no_control_token() -> None:
     assert "<think>a</think>" in prompt.text
 
 
+@pytest.mark.parametrize("arguments", ["", " \n", "{}"])
+def test_a_call_without_arguments_has_none(arguments: str) -> None:
+    template = (
+        "{% for m in messages %}{{ m.content }}{% for c in m.tool_calls or [] %}{{ c.function.arguments | tojson }}"
+        "{% for k, v in c.function.arguments.items() %}{{ k }}{{ v }}{% endfor %}{% endfor %}{% endfor %}"
+    )
+    call = ToolCall("1", "f", arguments)
+    assert encoder(template).encode([Message("user", "a"), Message("assistant", tool_calls=(call,))]).text == "a{}"
+
+
 @pytest.mark.parametrize("name", ["enable_thinking", "thinking"])
 def test_what_turns_thinking_off_is_found_by_what_the_template_makes_of_it(name: str) -> None:
     closed = f"{{% if {name} is defined and not {name} %}}<think>\n\n</think>\n\n{{% endif %}}"

@@ -227,7 +227,9 @@ def private_characters(value: Any) -> set[str]:
 
 
 def _arguments(text: str) -> Any:
-    """A call's arguments as the mapping templates expect; text that is not a JSON object stays text."""
+    """A call's arguments as the mapping templates expect; no text means none, other text that is no object stays."""
+    if not text.strip():
+        return {}
     try:
         value: object = json.loads(text)
     except ValueError:
