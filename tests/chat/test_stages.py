@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
@@ -11,13 +12,14 @@ import pytest
 from chat.talk import chat, collect, engine, ids
 from duihua.chat.protocol import NamedTool, TurnOptions
 from duihua.engine.scripted import ScriptedEngine
-from duihua.errors import InvalidParameter, RequestError, UnsupportedFeature
-from duihua.events import Event, Finished, ReasoningDelta, TextDelta, ToolCallDelta, ToolCallReady, TurnStarted
+from duihua.errors import EngineBusy, InvalidParameter, RequestError, UnsupportedFeature
+from duihua.events import Chunk, Event, Finished, ReasoningDelta, TextDelta, ToolCallDelta, ToolCallReady, TurnStarted
 from duihua.grammar import Grammar
 from duihua.messages import Message
 from duihua.parsing.format import ToolFormat
 from duihua.parsing.glm4 import GLM4
 from duihua.parsing.hermes import HERMES
+from duihua.request import GenerationRequest
 from duihua.sampling import Sampling
 from prompt import traits
 
@@ -171,6 +173,32 @@ def test_several_answers_have_stages_of_their_own() -> None:
     assert len([e for e in events if isinstance(e, Finished)]) == 2
     assert len({asked.decoding.seed for asked in over.requests}) == 4
     assert len({asked.request_id for asked in over.requests}) == 4
+
+
+class Busy(ScriptedEngine):
+    """Has no place for a request now and then: for the n-th that comes, where n is one of these."""
+
+    def __init__(self, *full: int, answers: tuple[str, ...]) -> None:
+        super().__init__([ids(answer) for answer in answers])
+        self._full = full
+        self._came = 0
+
+    async def generate(self, request: GenerationRequest) -> AsyncGenerator[Chunk]:
+        self._came += 1
+        if self._came in self._full:
+            raise EngineBusy("full")
+        async for chunk in super().generate(request):
+            yield chunk
+
+
+def test_an_answer_that_has_begun_goes_before_others_and_is_not_lost_to_a_full_queue() -> None:
+    over = Busy(2, 3, answers=("so</think>", "yes"))
+    assert text_of(told(over, OPEN, form=YES, priority=7)) == "yes"
+    assert [asked.priority for asked in over.requests] == [7, 6]
+    told(over := engine("so</think>", "yes"), OPEN, form=YES, priority=-(2**63))
+    assert [asked.priority for asked in over.requests] == [-(2**63)] * 2
+    with pytest.raises(EngineBusy):
+        told(Busy(1, answers=("so</think>", "yes")), OPEN, form=YES)
 
 
 def test_a_named_call_has_its_tags_and_name_put_in_and_its_arguments_held() -> None:

@@ -3,16 +3,19 @@
 Each stage generates under its own grammar and stop tokens, on a prompt that ends with what the stages before it gave:
 thinking first, freely, then the answer in its form; or a call, whose tags are put in as ids and whose arguments are
 held to the tool's schema. What is put in was not chosen: its log-probability is 0. A cached prefix makes a stage as
-cheap as going on. Presence and frequency penalties count what their own stage has sampled.
+cheap as going on. Presence and frequency penalties count what their own stage has sampled. To an engine each stage is
+a request: a later one goes before those that have not begun, and where the queue is full it waits outside.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Final
 
+from duihua.errors import EngineBusy
 from duihua.events import Chunk, TokenLogprobs
 from duihua.grammar import Grammar
 from duihua.request import GenerationRequest
@@ -21,6 +24,8 @@ __all__ = ["ForcedCall", "Plan", "staged"]
 
 Generate = Callable[[GenerationRequest], AsyncGenerator[Chunk]]
 _SEEDS: Final = 2**64
+_FIRST: Final = -(2**63)  # of priorities
+_BUSY: Final = 0.02  # seconds until a full queue is asked again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,11 +217,25 @@ class _Answer:
         """
         request = self._asked(grammar, until, most, is_last=is_last)
         self.ended_by = None
-        async with aclosing(self._generate(request)) as chunks:
+        async with aclosing(self._generated(request)) as chunks:
             async for chunk in chunks:
                 shown = self._taken(chunk, until, is_last=is_last)
                 if shown.token_ids or shown.finish_reason is not None:
                     yield self._with_first(shown)
+
+    async def _generated(self, request: GenerationRequest) -> AsyncGenerator[Chunk]:
+        is_first = self._stages == 1
+        while True:
+            try:
+                async with aclosing(self._generate(request)) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
+            except EngineBusy:  # comes before the first chunk
+                if is_first:
+                    raise
+                await asyncio.sleep(_BUSY)
+            else:
+                return
 
     def put(self, ids: Sequence[int]) -> Chunk:
         """Add ids that were not chosen, as many as there is room for."""
@@ -246,6 +265,7 @@ class _Answer:
             self._request,
             request_id=f"{self._request.request_id}.{number}" if number else self._request.request_id,
             token_ids=(*self._request.token_ids, *self.ids),
+            priority=self._request.priority if not number else max(self._request.priority - 1, _FIRST),
             grammar=grammar,
             decoding=replace(
                 decoding,
