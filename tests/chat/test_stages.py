@@ -133,6 +133,19 @@ def test_an_answer_with_a_bound_on_thinking_does_not_end_before_its_least_tokens
     assert finished(told(engine("so</think>", "yes"), OPEN, form=YES, min_tokens=9)).reason == "stop"
 
 
+def test_a_bound_that_is_not_reached_changes_nothing() -> None:
+    call = 'so <tool_call>\n{"name": "add", "arguments": {"a": 1}}\n</tool_call>'
+    template = "{% for tool in tools or [] %}{{ tool | tojson }}{% endfor %}" + OPEN
+    for said in (call, "so it is", "so</think>yes"):
+        free, bound = (
+            told(engine(said, "yes"), template, calls=HERMES, tools=(ADD,), max_thinking_tokens=most)
+            for most in (None, 500)
+        )
+        assert ids_told(free) == ids_told(bound) == ids(said + STOP)
+        assert finished(free).reason == finished(bound).reason
+        assert finished(free).stopped_by == finished(bound).stopped_by
+
+
 def test_no_thinking_at_all_is_a_bound_too() -> None:
     events = told(engine("yes"), OPEN, max_thinking_tokens=0)
     assert (thought_of(events), text_of(events)) == ("", "yes")

@@ -123,11 +123,17 @@ async def _opened(answer: _Answer, plan: Plan, opens: int) -> AsyncGenerator[Chu
 
 
 async def _thought(answer: _Answer, plan: Plan, closes: int) -> AsyncGenerator[Chunk]:
-    """Thinking to its end, or to its limit or the model's own end, where its tag is put in and the answer begins."""
+    """Thinking to its end, or to its limit, where its tag is put in and the answer begins.
+
+    So it does at the model's own end too, where the answer is held to something; else that is the answer's end.
+    """
     if plan.most_thinking is None or plan.most_thinking > 0:
-        async with aclosing(answer.stage(None, until=closes, most=plan.most_thinking)) as chunks:
+        stage = answer.stage(None, until=closes, most=plan.most_thinking, is_last=not plan.is_held)
+        async with aclosing(stage) as chunks:
             async for chunk in chunks:
                 yield chunk
+        if answer.is_over:
+            return
     ids = () if answer.ended_by == closes else (closes,)
     ids += plan.after_thinking if plan.is_held else ()
     if ids and not answer.is_over:
@@ -213,13 +219,14 @@ class _Answer:
             grammar: what this stage is held to.
             until: another token that ends it.
             most: tokens of it.
-            is_last: the answer ends with it, with its stop token and finish reason, unless it ended with `until`.
+            is_last: the answer ends with it, with its stop token and finish reason, unless it ended with `until` or
+                after `most`.
         """
         request = self._asked(grammar, until, most, is_last=is_last)
         self.ended_by = None
         async with aclosing(self._generated(request)) as chunks:
             async for chunk in chunks:
-                shown = self._taken(chunk, until, is_last=is_last)
+                shown = self._taken(chunk, until, most, is_last=is_last)
                 if shown.token_ids or shown.finish_reason is not None:
                     yield self._with_first(shown)
 
@@ -277,7 +284,7 @@ class _Answer:
             ),
         )
 
-    def _taken(self, chunk: Chunk, until: int | None, *, is_last: bool) -> Chunk:
+    def _taken(self, chunk: Chunk, until: int | None, most: int | None, *, is_last: bool) -> Chunk:
         """Note a chunk of a stage; what of it belongs to the answer."""
         if self._stages == 1 and chunk.cached_tokens is not None:  # of a prompt that may end with what was put in
             length = self._request.prompt_tokens
@@ -292,7 +299,8 @@ class _Answer:
             is_early = until is not None and len(self.ids) + len(ids) <= self._request.decoding.min_tokens
             if is_early or not is_end:
                 is_end, ids, logprobs = False, ids[:-1], None if logprobs is None else logprobs[:-1]
-        self.is_finished = is_end and chunk.finish_reason is not None and not is_until
+        is_cut = chunk.finish_reason == "length" and most is None
+        self.is_finished = is_end and (is_cut or chunk.finish_reason == "stop") and not is_until
         self.ids += ids
         return Chunk(
             token_ids=ids,
