@@ -10,11 +10,12 @@ import pytest
 
 from chat.talk import chat, collect, engine, ids
 from chat.test_schemas import HERMES_TEMPLATE, finished, text_of
+from chat.test_stages import Busy
 from duihua.chat.chat import Chat
 from duihua.chat.protocol import TurnOptions
 from duihua.chat.tool_loop import LoopLimits, stream_with_tools
 from duihua.engine.scripted import ScriptedEngine
-from duihua.errors import ConfigError, InvalidParameter
+from duihua.errors import ConfigError, EngineBusy, InvalidParameter
 from duihua.events import Event, Finished, RoundFinished, ToolResult, TurnFinished, TurnStarted
 from duihua.messages import Message
 from duihua.parsing.hermes import HERMES
@@ -179,3 +180,11 @@ def test_schemas_beside_the_toolbox_and_several_answers_are_refused() -> None:
 def test_limits_that_allow_nothing_are_refused(limits: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="at least one round"):
         LoopLimits(**limits)
+
+
+def test_a_full_queue_is_waited_for_once_calls_were_run() -> None:
+    over = Busy(2, 3, answers=(call(), "two"))
+    events = turn(over)
+    assert (results(events), text_of(events)) == (["2"], "two")
+    with pytest.raises(EngineBusy):
+        turn(Busy(1, answers=("hello",)))

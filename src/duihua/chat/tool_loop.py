@@ -12,7 +12,7 @@ from typing import Final
 from duihua.chat.fold import Reply
 from duihua.chat.protocol import ChatService, TurnOptions
 from duihua.chat.results import Results
-from duihua.errors import ConfigError, ContextOverflow, InvalidParameter
+from duihua.errors import ConfigError, ContextOverflow, EngineBusy, InvalidParameter
 from duihua.events import (
     Event,
     Finished,
@@ -30,6 +30,7 @@ from duihua.tools.toolbox import Toolbox
 __all__ = ["LoopLimits", "stream_with_tools"]
 
 _NOTHING: Final = Usage(prompt_tokens=0, completion_tokens=0)
+_BUSY: Final = 0.05  # seconds until a full queue is asked again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +82,7 @@ async def stream_with_tools(
 
     Raises:
         RequestError, EngineError: as `ChatService.stream`; a request error of the first round before the first event.
+            A full queue is an error of the first round only: it is waited for where calls were run.
     """
     if options.tools:
         raise InvalidParameter(
@@ -150,7 +152,7 @@ class _Turn:
     async def _answered(self, answer: _Answer) -> AsyncGenerator[Event]:
         """One round's answer: its events, less those that come once in a turn."""
         is_first, started = self._window is None, asyncio.get_running_loop().time()
-        async with aclosing(self._chat.stream(self._messages, self._sampling, self._options)) as events:
+        async with aclosing(self._asked()) as events:
             async for event in events:
                 answer.reply.add(event)
                 if isinstance(event, TurnStarted):
@@ -164,6 +166,20 @@ class _Turn:
                 elif is_first or not isinstance(event, TurnStarted):
                     yield event
         self._seconds += asyncio.get_running_loop().time() - started
+
+    async def _asked(self) -> AsyncGenerator[Event]:
+        """What the model answers; where calls were run for it already, a full queue is waited for."""
+        while True:
+            try:
+                async with aclosing(self._chat.stream(self._messages, self._sampling, self._options)) as events:
+                    async for event in events:
+                        yield event
+            except EngineBusy:  # comes before the first event
+                if not self._rounds:
+                    raise
+                await asyncio.sleep(_BUSY)
+            else:
+                return
 
     def _why_not(self, finished: Finished) -> str:
         """Why the calls of an answer are not run; empty where they are."""
