@@ -32,6 +32,7 @@ def follows(schema: Any, answer: str) -> bool:
     ("schema", "good", "bad"),
     [
         ({"type": "string"}, ['"好\\n\\u0041"'], ['"a\nb"', "1"]),
+        ({"type": "string"}, ['"\\ud83D\\uDE00\\uD7ff\\ue000"'], ['"\\ud800"', '"\\udE00"', '"\\ud83d\\ud83d"', '"\\ud83d\\n"']),
         ({"type": "string", "minLength": 2, "maxLength": 3}, ['"ab"', '"a\\n\\""'], ['"a"', '"abcd"', '"a\x01"', '"\\"']),
         ({"type": "string", "pattern": "^[^@\\s]+@.{1,2}$"}, ['"a@好"'], ['"a"', '""@b"', '"a@b\n"', '"\u3000@b"']),
         ({"type": "string", "pattern": "(b[0-9]{1,2})?Z"}, ['"Z"', '"b1Z"'], ['"5Z"']),

@@ -17,10 +17,16 @@ if TYPE_CHECKING:
 __all__ = ["ebnf_of", "import_xgrammar", "reason_of"]
 
 # Places in which xgrammar 0.2.8 makes rules that are too wide. Characters in strings may be halves of a surrogate pair,
-# which no UTF-8 has. A string between two lengths may hold raw control
+# which no UTF-8 has, raw or as an escape without the other half. A string between two lengths may hold raw control
 # characters, which are no JSON; here it may not, and may hold the short escapes, one character each.
 _RAW: Final = re.compile(r'^(\w+ ::= )\(\(\[\^\\"\\\\\\r\\n\]\)\)$', re.MULTILINE)
 _ESCAPED: Final = r'\1(([^\\0-\\x1f\\"\\\\\\ud800-\\udfff]) | ("\\\\" [\\"\\\\/bfnrt]))'
+_ESCAPE: Final = re.compile(r"^basic_escape ::= .*$", re.MULTILINE)
+_HEX: Final = "[A-Fa-f0-9]"
+_WHOLE_ESCAPE: Final = (
+    rf'basic_escape ::= (([\"\\/bfnrt]) | ("u" [A-CE-Fa-ce-f0-9] {_HEX} {_HEX} {_HEX}) | ("u" [Dd] [0-7] {_HEX} {_HEX})'
+    rf' | ("u" [Dd] [89ABab] {_HEX} {_HEX} "\\u" [Dd] [C-Fc-f] {_HEX} {_HEX}))'
+)
 # A key that was not declared may be a declared one in escapes: it has none before it differs from all of those.
 _ANY: Final = r"[^\0-\x1f\"\\\r\n"
 _SHORT: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\x([0-9a-f]{2})")
@@ -77,6 +83,7 @@ def _of_schema(library: type[xgrammar.Grammar], grammar: Grammar) -> str:
     schema = {"type": "object"} if grammar.kind == "json_object" else lowered(grammar.text)
     rules = str(library.from_json_schema(json.dumps(schema), any_whitespace=False))
     rules = _RAW.sub(_ESCAPED, rules).replace(_ANY, _ANY + r"\ud800-\udfff")
+    rules = _ESCAPE.sub(lambda _: _WHOLE_ESCAPE, rules)
     return _read_back(_KEY.sub(lambda line: line[0].replace(_KEY_ESCAPE, ""), rules))
 
 
