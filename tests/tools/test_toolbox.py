@@ -144,9 +144,29 @@ def test_pictures_come_with_the_result() -> None:
     assert len(run(call("pictures", count=2), limits=ToolLimits(images=2)).images) == 2
 
 
-@pytest.mark.parametrize("error", [ValueError("odd"), SystemExit(1), TimeoutError("slow"), asyncio.CancelledError()])
+class Mute(Exception):
+    """Cannot say what it is."""
+
+    def __str__(self) -> str:
+        raise Mute
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("odd"), Mute(), SystemExit(1), TimeoutError("slow"), asyncio.CancelledError()]
+)
 def test_a_tool_that_breaks_its_promise_ends_no_turn(error: BaseException) -> None:
     told(run(call("rude"), Rude(error)), ToolFailed, "")
+
+
+def test_a_function_whose_error_cannot_be_told_has_failed() -> None:
+    async def fails() -> None:
+        raise Mute
+
+    def fails_too() -> None:
+        raise Mute
+
+    told(run(call("fails"), duihua.tool(fails)), ToolFailed, "Mute")
+    told(run(call("fails_too"), duihua.tool(fails_too)), ToolFailed, "Mute")
 
 
 def test_an_error_without_end_is_cut_in_its_middle(caplog: pytest.LogCaptureFixture) -> None:

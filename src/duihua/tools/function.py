@@ -9,8 +9,9 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
-from duihua.errors import ConfigError, ToolError, ToolFailed
+from duihua.errors import ConfigError, ToolError
 from duihua.tools.docstring import read_docstring
+from duihua.tools.failure import failure_of
 from duihua.tools.output import output_of
 from duihua.tools.parameters import Parameters
 from duihua.tools.threads import Threads
@@ -78,7 +79,7 @@ class FunctionTool(Generic[P, R]):
             raise
         except (Exception, SystemExit) as error:
             _log.info("the tool %s failed", self.name, exc_info=True)
-            raise ToolFailed(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__) from error
+            raise failure_of(error) from error
 
     async def aclose(self) -> None:
         """Nothing is kept running."""

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from duihua.errors import ToolFailed
+from duihua.tools.failure import failure_of
 
 __all__ = ["Threads"]
 
@@ -53,7 +54,7 @@ class Threads:
             work.leave()
             raise
         if error is not None and not isinstance(error, Exception | SystemExit):  # here it would end the event loop
-            raise ToolFailed(f"{type(error).__name__}: {error}".removesuffix(": ")) from error
+            raise failure_of(error) from error
         if error is not None:
             raise error
         return value

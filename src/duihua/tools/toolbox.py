@@ -14,6 +14,7 @@ from duihua.errors import ConfigError, InvalidToolArguments, ToolError, ToolFail
 from duihua.image import Image
 from duihua.messages import ToolCall
 from duihua.tools.deadline import deadline
+from duihua.tools.failure import failure_of
 from duihua.tools.tool import Tool, ToolOutput, schema_of
 
 __all__ = ["ToolLimits", "ToolOutcome", "Toolbox"]
@@ -188,7 +189,7 @@ class Toolbox:
             raise  # ours, on the event loop
         except BaseException as error:  # a tool is not our code, and no error of it may end a turn
             _log.warning("the tool %s failed", tool.name, exc_info=True)
-            raise ToolFailed(f"{type(error).__name__}: {error}") from error
+            raise failure_of(error) from error
 
     def _bounded(self, output: ToolOutput) -> ToolOutput:
         """The output, if it is not too large to be passed on."""
