@@ -220,7 +220,8 @@ def test_thinking_is_told_apart_and_bounded(random: OpenAI) -> None:
 
 def test_a_form_begins_where_thinking_ends(random: OpenAI) -> None:
     bounded = {"thinking_token_budget": 5, "guided_choice": ["yes", "no"]}
-    message = whole(random, messages=ASK, reasoning_effort="high", extra_body=bounded).choices[0].message
+    asked: dict[str, Any] = {"messages": ASK, "reasoning_effort": "high", "temperature": 0, "extra_body": bounded}
+    message = whole(random, **asked).choices[0].message
     assert message.reasoning_content
     assert message.content in ("yes", "no")
 
