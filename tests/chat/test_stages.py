@@ -295,6 +295,20 @@ def test_what_the_limit_cuts_inside_a_call_is_length() -> None:
     assert not [event for event in events if isinstance(event, ToolCallReady)]
 
 
+def test_arguments_are_an_object_where_the_tool_allows_more() -> None:
+    kind: dict[str, Any] = {"type": "object", "properties": {"a": {"type": "integer"}}}
+    maybe = {"anyOf": [kind, {"type": "null"}, {**kind, "type": ["object", "null"]}, {"$ref": "#/$defs/A"}]}
+    asked = {"calls": HERMES, "tool_choice": "required"}
+    tool = {"type": "function", "function": {"name": "add", "parameters": {**maybe, "$defs": {"A": kind}}}}
+    over = engine("{}")
+    told(over, SHUT_TOOLS, tools=(tool,), **asked)
+    held = Grammar.json_schema({"anyOf": [kind, kind, {"$ref": "#/$defs/A"}], "$defs": {"A": kind}})
+    assert [request.grammar for request in over.requests] == [held]
+    none = {"type": "function", "function": {"name": "add", "parameters": {"oneOf": [{"type": "null"}]}}}
+    with pytest.raises(InvalidParameter, match="are an object"):
+        told(engine("{}"), SHUT_TOOLS, tools=(none,), **asked)
+
+
 def test_tool_choice_none_tells_the_model_of_no_tools() -> None:
     over = engine("hello")
     assert text_of(told(over, TOOLS_TEMPLATE, tools=(ADD,), tool_choice="none", calls=HERMES)) == "hello"

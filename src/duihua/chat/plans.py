@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from duihua.chat.protocol import NamedTool, TurnOptions
 from duihua.chat.stages import ForcedCall, Plan
@@ -154,12 +154,35 @@ def _parameters(options: TurnOptions) -> dict[str, Any]:
 
 
 def arguments_schema(parameters: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """Arguments are an object, whatever the tool says of them."""
+    """Arguments are an object, whatever the tool says of them.
+
+    Raises:
+        InvalidParameter: it says that they are none.
+    """
     if not parameters:
         return {"type": "object", "properties": {}}
+    for word in ("anyOf", "oneOf"):
+        if isinstance(branches := parameters.get(word), list):
+            objects = [each for branch in cast("list[Any]", branches) for each in _as_objects(branch)]
+            if branches and not objects:
+                raise InvalidParameter("json_schema", word, "the arguments of a call are an object")
+            parameters = {**parameters, word: objects}
     if "type" in parameters or any(word in parameters for word in ("$ref", "anyOf", "oneOf", "allOf")):
         return parameters
     return {"type": "object", **parameters}
+
+
+def _as_objects(branch: object) -> Iterator[object]:
+    """The branch, where an object may be of it, less what is none."""
+    if not isinstance(branch, Mapping):
+        yield branch
+        return
+    schema = cast("Mapping[str, Any]", branch)
+    kinds = schema.get("type", "object")
+    if kinds == "object":
+        yield schema
+    elif isinstance(kinds, list) and "object" in kinds:
+        yield {**schema, "type": "object"}
 
 
 def _said(choice: str | NamedTool) -> str:
