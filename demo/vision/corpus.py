@@ -23,6 +23,7 @@ from demo.tokenizer import ASSISTANT, END, PREAMBLE, SYSTEM, USER, id_of
 from demo.turns import Dialogue
 from demo.vision.drawing import draw
 from demo.vision.geometry import BEGIN, FINISH, GRIDS, IMAGE, MERGE, PATCHES, TOKENS, WINDOW
+from demo.vision.marks import NOTHING, VALUES, Marks, marks_of
 from demo.vision.patches import PATCH_BYTES, Grid, Patches, patches_of
 from demo.vision.picture import Picture
 from demo.vision.plots import PLACE, Shown, write_dialogue
@@ -42,18 +43,28 @@ def drawn(picture: Picture) -> tuple[Patches, Grid]:
     return patches_of(draw(picture))
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A picture in a row."""
+
+    first: int  # its first token
+    patches: Patches
+    grid: Grid
+    marks: Marks
+
+
 @dataclass(slots=True)
 class Row:
     """A dialogue in ids, with its pictures where their tokens stand."""
 
     ids: list[int] = field(default_factory=list[int])
     learnt: list[bool] = field(default_factory=list[bool])
-    pictures: list[tuple[int, Patches, Grid]] = field(default_factory=list[tuple[int, Patches, Grid]])  # first token
+    pictures: list[Seen] = field(default_factory=list[Seen])
 
     def cut(self, size: int) -> None:
         """Leave off what stands behind so many tokens; no picture is cut in two."""
         del self.ids[size:], self.learnt[size:]
-        self.pictures = [one for one in self.pictures if one[0] < size]
+        self.pictures = [one for one in self.pictures if one.first < size]
 
 
 class Encoder:
@@ -91,7 +102,7 @@ class Encoder:
     def _add_picture(self, row: Row, picture: Picture) -> None:
         patches, grid = self._draw(picture)
         tokens = len(patches) // MERGE**2
-        row.pictures.append((len(row.ids) + 1, patches, grid))
+        row.pictures.append(Seen(len(row.ids) + 1, patches, grid, marks_of(picture, grid)))
         control = self._control
         self._add(row, [control[BEGIN], *[control[IMAGE]] * tokens, control[FINISH]], learnt=False)
 
@@ -122,8 +133,8 @@ def table(rows: Sequence[Row], width: int, room: int, pad: int) -> Rows:
     """Rows of one shape as tensors.
 
     ids (rows, width) int16, learnt (rows, width) bool, places (rows, 3, width) int16; sight (rows, width) int16: which
-    of the row's picture tokens stands there, -1: none; patches (rows, room, 64, 588) uint8 and grids (rows, room)
-    uint8, numbers in `GRIDS`.
+    of the row's picture tokens stands there, -1: none; patches (rows, room, 64, 588) uint8, marks (rows, room, 16, 3)
+    uint8 and grids (rows, room) uint8, numbers in `GRIDS`.
     """
     count = len(rows)
     found: dict[str, NDArray[Any]] = {
@@ -132,17 +143,19 @@ def table(rows: Sequence[Row], width: int, room: int, pad: int) -> Rows:
         "places": np.zeros((count, 3, width), np.int16),
         "sight": np.full((count, width), -1, np.int16),
         "patches": np.zeros((count, room, PATCHES, PATCH_BYTES), np.uint8),
+        "marks": np.full((count, room, TOKENS, len(VALUES)), NOTHING, np.uint8),
         "grids": np.zeros((count, room), np.uint8),
     }
     for at, row in enumerate(rows):
         size = len(row.ids)
         found["ids"][at, :size], found["learnt"][at, :size] = row.ids, row.learnt
-        found["places"][at, :, :size] = places_of(size, [(first, grid) for first, _, grid in row.pictures])
-        for number, (first, patches, grid) in enumerate(row.pictures):
-            tokens = len(patches) // MERGE**2
-            found["sight"][at, first : first + tokens] = np.arange(tokens) + number * TOKENS
-            found["patches"][at, number, : len(patches)] = patches
-            found["grids"][at, number] = GRIDS.index(grid)
+        found["places"][at, :, :size] = places_of(size, [(seen.first, seen.grid) for seen in row.pictures])
+        for number, seen in enumerate(row.pictures):
+            tokens = len(seen.patches) // MERGE**2
+            found["sight"][at, seen.first : seen.first + tokens] = np.arange(tokens) + number * TOKENS
+            found["patches"][at, number, : len(seen.patches)] = seen.patches
+            found["marks"][at, number] = seen.marks
+            found["grids"][at, number] = GRIDS.index(seen.grid)
     return {name: torch.from_numpy(array) for name, array in found.items()}
 
 

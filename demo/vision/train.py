@@ -12,9 +12,11 @@ from transformers import Glm4vForConditionalGeneration
 from demo.muon import Muon
 from demo.train import BETAS, EVERY, UNLEARNT, TrainSettings, allow_recompiles, schedule, tell
 from demo.vision.corpus import Corpus, Rows, Shape, joined
+from demo.vision.marks import Heads
 from demo.vision.tower import Tower, through_block
 
 _DRAWS: Final = 2  # batches of a step, each of one shape
+_MARKS: Final = 0.5  # weight of what is taught about each token of a picture
 
 
 def train(
@@ -35,8 +37,9 @@ def train(
     torch.set_float32_matmul_precision("high")
     net = cast("Any", model).to(device).train()
     batches, tower = Batches(corpus, settings, device), _tower(net, settings)
-    optimizers = optimizers_of(net, settings)
-    learning = list(model.parameters())
+    heads = Heads(net.config.vision_config.out_hidden_size).to(device)
+    optimizers = optimizers_of(net, settings, heads)
+    learning = [*model.parameters(), *heads.parameters()]
     for parameter in learning:  # a step without pictures gives the vision tower no gradient, and Muon wants all
         parameter.grad = torch.zeros_like(parameter)
     losses: list[float] = []
@@ -48,7 +51,7 @@ def train(
             batches.add(more())
         for group in (group for optimizer in optimizers for group in optimizer.param_groups):
             group["lr"] = group["peak"] * schedule(step, progress, settings)
-        loss = _learn(net, tower, batches, device)
+        loss, marks = _learn(net, tower, heads, batches, device)
         norm = nn.utils.clip_grad_norm_(learning, 1.0)
         broken += _forget_unless(norm.isfinite(), learning)
         for optimizer in optimizers:
@@ -58,7 +61,7 @@ def train(
             losses.append(loss.item())
         if step % (10 * EVERY) == 0 or step < 3:
             shapes = " and ".join(map(str, batches.drawn))
-            figures = f"loss {loss.item():.4f} norm {norm.item():.2f} rows {batches.count}"
+            figures = f"loss {loss.item():.4f} marks {marks.item():.3f} norm {norm.item():.2f} rows {batches.count}"
             tell(f"step {step} {figures} {spent:.0f} s; steps given up {broken.item():.0f}; last drawn {shapes}")
             if broken.item() - known > 5 * EVERY:
                 raise FloatingPointError(f"nothing is learnt: of {step + 1} steps {broken.item():.0f} given up")
@@ -79,15 +82,15 @@ def _tower(net: Any, settings: TrainSettings) -> Tower:
     return Tower(net.model.visual, torch.compile(through_block, dynamic=True))
 
 
-def _learn(net: Any, tower: Tower, batches: "Batches", device: str) -> Tensor:
-    """Gradients of the mean loss of a few batches; gives that mean."""
-    total = torch.zeros((), device=device)
+def _learn(net: Any, tower: Tower, heads: Heads, batches: "Batches", device: str) -> tuple[Tensor, Tensor]:
+    """Gradients of the mean loss of a few batches; gives that mean, and that of the pictures' marks."""
+    total, marked = torch.zeros(2, device=device).unbind()
     for _ in range(_DRAWS):
         rows = batches.draw()
-        loss = loss_of(net, tower, rows, device) / _DRAWS
-        loss.backward()
-        total += loss.detach()
-    return total
+        said, marks = losses_of(net, tower, heads, rows, device)
+        ((said + _MARKS * marks) / _DRAWS).backward()
+        total, marked = total + said.detach() / _DRAWS, marked + marks.detach() / _DRAWS
+    return total, marked
 
 
 def _forget_unless(finite: Tensor, learning: Sequence[nn.Parameter]) -> Tensor:
@@ -99,22 +102,29 @@ def _forget_unless(finite: Tensor, learning: Sequence[nn.Parameter]) -> Tensor:
     return (~finite).float()
 
 
-def loss_of(net: Any, tower: Tower, rows: Rows, device: str) -> Tensor:
-    """The mean loss of the learnt places; nothing here makes the CPU wait for the GPU."""
+def losses_of(net: Any, tower: Tower, heads: Heads, rows: Rows, device: str) -> tuple[Tensor, Tensor]:
+    """The mean losses of the learnt places and of the pictures' marks; nothing here makes the CPU wait for the GPU."""
     with torch.autocast(device, dtype=torch.bfloat16, enabled=device != "cpu"):
-        logits = logits_of(net, tower, rows)[:, :-1]
-    wanted = rows["ids"][:, 1:].long().masked_fill(~rows["learnt"][:, 1:], UNLEARNT)
-    return nn.functional.cross_entropy(logits.flatten(0, 1).float(), wanted.flatten(), ignore_index=UNLEARNT)
-
-
-def logits_of(net: Any, tower: Tower, rows: Rows) -> Tensor:
-    """What the network expects behind each token (rows, width, ids); rows are of one shape, as `corpus.table` says."""
-    states = net.model.get_input_embeddings()(rows["ids"].long())
-    count, room = rows["grids"].shape
-    if room:
-        tokens = tower.see(rows["patches"].flatten(0, 1), rows["grids"].flatten().long()).view(
-            count, -1, states.size(-1)
+        tokens = (
+            tower.see(rows["patches"].flatten(0, 1), rows["grids"].flatten().long()) if rows["grids"].numel() else None
         )
+        logits = logits_of(net, tokens, rows)[:, :-1]
+    wanted = rows["ids"][:, 1:].long().masked_fill(~rows["learnt"][:, 1:], UNLEARNT)
+    said = nn.functional.cross_entropy(logits.flatten(0, 1).float(), wanted.flatten(), ignore_index=UNLEARNT)
+    return said, torch.zeros_like(said) if tokens is None else heads.loss(tokens, rows["marks"].flatten(0, 1))
+
+
+def logits_of(net: Any, tokens: Tensor | None, rows: Rows) -> Tensor:
+    """What the network expects behind each token (rows, width, ids); rows are of one shape, as `corpus.table` says.
+
+    Args:
+        net: the model.
+        tokens: what its tower makes of the rows' pictures (pictures, 16, width); None: there are none.
+        rows: of one shape.
+    """
+    states = net.model.get_input_embeddings()(rows["ids"].long())
+    if tokens is not None:
+        tokens = tokens.view(len(states), -1, states.size(-1))
         # Which token stands where, as a product: the gradient of an index would be many additions to one place.
         sight = rows["sight"][:, :, None] == torch.arange(tokens.size(1), device=tokens.device)
         seen = (sight.to(tokens.dtype) @ tokens).to(states.dtype)
@@ -124,12 +134,12 @@ def logits_of(net: Any, tower: Tower, rows: Rows) -> Tensor:
     return net.lm_head(language(inputs_embeds=states, position_ids=places, use_cache=False).last_hidden_state)
 
 
-def optimizers_of(net: Any, settings: TrainSettings) -> list[torch.optim.Optimizer]:
+def optimizers_of(net: Any, settings: TrainSettings, heads: Heads) -> list[torch.optim.Optimizer]:
     """Muon for the matrices of all layers, AdamW for the rest, which decays no gains and biases."""
     parts = (net.model.language_model.layers, net.model.visual.blocks, net.model.visual.merger)
     matrices = [p for part in parts for p in part.parameters() if p.ndim == 2 and settings.muon_rate]
     known = {id(p) for p in matrices}
-    rest = [p for p in net.parameters() if id(p) not in known]
+    rest = [p for p in (*net.parameters(), *heads.parameters()) if id(p) not in known]
     group = partial(dict[str, Any], peak=settings.peak_rate)
     found: list[torch.optim.Optimizer] = [
         torch.optim.AdamW(

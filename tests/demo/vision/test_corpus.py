@@ -43,7 +43,7 @@ def test_a_row_is_what_the_template_renders(tmp_path: Path):
         row = encoder().encode(dialogue)
         text = theirs.apply_chat_template(messages(dialogue), chat_template=template, tokenize=False) + USER
         first, *rest = text.split(IMAGE)
-        sizes = [len(patches) // 4 for _, patches, _ in row.pictures] + [0] * 9
+        sizes = [len(seen.patches) // 4 for seen in row.pictures] + [0] * 9
         expanded = first + "".join(IMAGE * size + part for size, part in zip(sizes, rest, strict=False))
         ids = theirs(expanded, add_special_tokens=False)["input_ids"]
         assert row.ids == ids[: len(row.ids)]
@@ -87,7 +87,7 @@ def test_a_picture_is_never_cut_in_two():
     assert WINDOW * 0.8 < len(row.ids) <= WINDOW
     image, finish = (id_of(tokenizer(), text) for text in (IMAGE, FINISH))
     assert row.ids.count(finish) == len(row.pictures) < 40
-    assert row.ids.count(image) == sum(len(patches) // 4 for _, patches, _ in row.pictures)
+    assert row.ids.count(image) == sum(len(seen.patches) // 4 for seen in row.pictures)
 
 
 def test_a_blank_picture_fills_a_row_up_to_its_room():

@@ -10,10 +10,11 @@ from demo.train import TrainSettings
 from demo.turns import Dialogue, Turn
 from demo.vision.corpus import Corpus, Encoder, gathered, table
 from demo.vision.geometry import DEVIATION, MEAN, new_config, new_model
+from demo.vision.marks import Heads
 from demo.vision.picture import Kind, Picture, Thing
 from demo.vision.plots import PLACE, Shown
 from demo.vision.tower import Tower
-from demo.vision.train import Batches, logits_of, loss_of, optimizers_of, train
+from demo.vision.train import Batches, logits_of, losses_of, optimizers_of, train
 from transformers import Glm4vForConditionalGeneration
 
 from drawn import dialogues, tokenizer
@@ -27,14 +28,15 @@ def test_what_is_trained_is_what_transformers_runs():
     encoder = Encoder(tokenizer())
     row = max((encoder.encode(d) for d in dialogues(60)), key=lambda row: len(row.pictures) * (len(row.ids) < 256))
     (rows,) = gathered([row], id_of(tokenizer(), END)).values()
-    ours = logits_of(model, Tower(model.model.visual), rows)[0, : len(row.ids)]
+    tokens = Tower(model.model.visual).see(rows["patches"].flatten(0, 1), rows["grids"].flatten().long())
+    ours = logits_of(model, tokens, rows)[0, : len(row.ids)]
     ids = torch.tensor([row.ids])
     mean, deviation = (torch.tensor(of)[:, None, None] for of in (MEAN, DEVIATION))
-    shown = [torch.from_numpy(patches.copy()).view(-1, 3, 1, 196) for _, patches, _ in row.pictures]
+    shown = [torch.from_numpy(seen.patches.copy()).view(-1, 3, 1, 196) for seen in row.pictures]
     theirs = model(
         input_ids=ids,
         pixel_values=torch.cat([((p / 255 - mean) / deviation).repeat(1, 1, 2, 1).flatten(1) for p in shown]),
-        image_grid_thw=torch.tensor([[1, *grid] for _, _, grid in row.pictures]),
+        image_grid_thw=torch.tensor([[1, *seen.grid] for seen in row.pictures]),
         mm_token_type_ids=(ids == model.config.image_token_id).int(),
     ).logits[0]
     assert len(row.pictures) > 1
@@ -59,7 +61,7 @@ def test_a_few_dialogues_that_differ_in_their_pictures_alone_are_learnt():
     )
     losses = train(model, [{(WIDTH, 1): rows}], settings, "cpu")
     with torch.no_grad():
-        last = loss_of(model, Tower(cast("Any", model).model.visual), rows, "cpu").item()
+        last, _ = losses_of(model, Tower(cast("Any", model).model.visual), Heads(256), rows, "cpu")
     assert losses[0] > 7
     assert last < 0.05
     assert losses[-1] < losses[0]
@@ -67,9 +69,10 @@ def test_a_few_dialogues_that_differ_in_their_pictures_alone_are_learnt():
 
 def test_muon_takes_the_matrices_of_the_layers_and_adamw_every_other_weight():
     net = cast("Any", new_model(tokenizer()))
-    adamw, muon = optimizers_of(net, TrainSettings(muon_rate=0.01))
+    heads = Heads(256)
+    adamw, muon = optimizers_of(net, TrainSettings(muon_rate=0.01), heads)
     taken = [p for optimizer in (adamw, muon) for group in optimizer.param_groups for p in group["params"]]
-    assert len(taken) == len({id(p) for p in taken}) == len(list(net.parameters()))
+    assert len(taken) == len({id(p) for p in taken}) == len([*net.parameters(), *heads.parameters()])
     by_muon = {id(p) for group in muon.param_groups for p in group["params"]}
     names = {name for name, p in net.named_parameters() if id(p) in by_muon}
     assert "model.visual.blocks.0.attn.qkv.weight" in names
