@@ -31,6 +31,21 @@ def test_an_assistant_who_did_something_else_may_say_nothing(more: dict[str, Any
         assert asked(serving(), [USER, {"role": "assistant", **content, **more}, answer]).status == 200
 
 
+@pytest.mark.parametrize(
+    ("role", "more"),
+    [
+        ("user", {"tool_call_id": "c1"}),
+        ("assistant", {"tool_call_id": "c1"}),
+        ("user", {"reasoning": "hm"}),
+        ("system", {"reasoning_content": "hm"}),
+    ],
+)
+def test_what_only_another_role_has_is_refused_by_name(role: str, more: dict[str, Any]) -> None:
+    reply = asked(serving(), [{"role": role, "content": "hello", **more}, USER])
+    assert (reply.status, reply.error["param"]) == (400, f"messages[0].{next(iter(more))}")
+    assert asked(serving(), [{"role": role, "content": "hello", **dict.fromkeys(more)}, USER]).status == 200
+
+
 @pytest.mark.parametrize("content", ["", []])
 def test_an_empty_text_is_one(content: object) -> None:
     assert asked(serving(), [{"role": "user", "content": content}]).status == 200

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 
@@ -68,6 +70,12 @@ def test_what_is_none_of_these_is_a_failure() -> None:
     itself.append(itself)
     with pytest.raises(ToolFailed, match="it returned a list"):
         output_of(itself)
+
+
+@pytest.mark.parametrize("place", [lambda it: it, lambda it: [1, it], lambda it: {"a": ({"b": it},)}])
+def test_what_may_never_end_is_a_failure_wherever_it_is(place: Callable[[object], object]) -> None:
+    with pytest.raises(ToolFailed, match=r"an iterator \(count\): return a list"):
+        output_of(place(itertools.count()))
 
 
 def test_a_picture_beyond_the_bounds_is_a_failure() -> None:

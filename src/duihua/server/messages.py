@@ -19,6 +19,11 @@ __all__ = ["check_variables", "read_messages"]
 _ROLES: Final[Mapping[str, Role]] = {
     "system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool",
 }  # fmt: skip
+_ONLY_OF: Final[Mapping[str, Role]] = {
+    "tool_call_id": "tool",
+    "reasoning": "assistant",
+    "reasoning_content": "assistant",
+}
 _TEMPLATES_OWN: Final = frozenset(
     ("chat_template", "tokenize", "messages", "tools", "add_generation_prompt", "continue_final_message", "documents",
      "strftime_now", "raise_exception", "self")
@@ -54,6 +59,9 @@ def _message(message: MessageIn, index: int, wanted: list[Wanted]) -> Message:
     for name in ("refusal", "audio", "function_call"):
         if getattr(message, name):
             raise UnsupportedFeature(f"messages[{index}].{name}", "messages hold text, pictures and tool calls")
+    for name, of in _ONLY_OF.items():
+        if getattr(message, name) and role != of:
+            raise WrongField(f"messages[{index}].{name}", f"only a message of role {of!r} has it: leave it out")
     content, calls = _content(message, index), _calls(message.tool_calls or (), index)
     if not isinstance(content, str):
         content, pictures = read_parts(content, index, is_user=role == "user")

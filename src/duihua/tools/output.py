@@ -59,10 +59,23 @@ def _picture(value: object) -> Image:
 def _text(value: object) -> str:
     if value is None:
         return ""
-    if isinstance(value, Iterator):  # which may never end
-        raise ToolFailed(f"it returned an iterator ({_kind(value)}): return a list")
+    if (found := _iterator_in(value)) is not None:  # which may never end
+        raise ToolFailed(f"it returned an iterator ({_kind(found)}): return a list")
     text = value if isinstance(value, str) else _json(value)
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")  # no half characters
+
+
+def _iterator_in(value: object) -> object | None:
+    """The value or what is in it, where that is an iterator: JSON would go through it to its end."""
+    waiting, known = [value], set[int]()
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, Iterator):
+            return part
+        if isinstance(part, list | tuple | set | frozenset | dict) and id(part) not in known:
+            known.add(id(part))
+            waiting += cast("dict[Any, Any]", part).values() if isinstance(part, dict) else part
+    return None
 
 
 def _json(value: object) -> str:
