@@ -74,7 +74,7 @@ class EngineSettings:
     eager: bool | None = None  # no CUDA graphs and no compilation: starts sooner, runs slower
     prefix_caching: bool | None = None
     chunked_prefill: bool | None = None
-    gather_ms: float = 50.0  # milliseconds that a token may wait for the next ones while many answers run; 0: never
+    gather_ms: float = 100.0  # milliseconds that a token may wait for the next ones while many answers run; 0: never
     kv_cache_dtype: str | None = None  # "auto", "fp8", ...
     speculative_config: Mapping[str, Any] | None = None  # vLLM's own: {"method": "ngram", ...}
     engine_args: Mapping[str, Any] = field(default_factory=dict[str, Any])  # any other of vLLM's AsyncEngineArgs

@@ -24,9 +24,14 @@ def test_the_more_answers_run_the_more_tokens_go_out_together():
     assert intervals == [1, 1, 2, 4, 8]
 
 
+def test_where_handing_over_makes_the_steps_slow_tokens_still_go_out_together():
+    """Else it would stay so: one by one they keep the steps slow, and slow steps would send them one by one."""
+    assert stepping(0.040).interval(512) == 2
+
+
 def test_no_token_waits_longer_than_was_set():
-    assert stepping(0.010).interval(512) == 5
-    assert stepping(0.010, longest=0.02).interval(512) == 2
+    assert stepping(0.0101).interval(512) == 1 + 4
+    assert stepping(0.0101, longest=0.02).interval(512) == 1 + 1
 
 
 def test_slow_steps_hand_over_every_token_however_many_run():
@@ -41,14 +46,14 @@ def test_nothing_waits_before_a_step_was_seen_and_nothing_where_that_was_set():
 def test_tokens_that_came_together_are_steps_of_their_own():
     gathering = Gathering(0.05)
     gathering.stepped(0.040, 4)
-    assert gathering.interval(40) == 4
+    assert gathering.interval(40) == 1 + 3
 
 
 def test_a_mean_follows_the_steps():
     gathering = stepping(0.001)
     for _ in range(200):
         gathering.stepped(0.020, 1)
-    assert gathering.interval(64) == 2
+    assert gathering.interval(64) == 1 + 2
 
 
 def test_vllm_is_told_by_the_request_or_by_what_makes_its_outputs():

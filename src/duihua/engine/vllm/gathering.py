@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Gathering", "Pace", "tell"]
 
-_FOR_EACH: Final = 0.001  # seconds of waiting for each answer that runs, so that one alone gives each token at once
+_FOR_EACH: Final = 0.001  # seconds of waiting for each other answer that runs
 _OLD: Final = 0.95  # share of the past in the mean step
 
 
@@ -39,7 +39,8 @@ class Gathering:
         """Tokens to hand over at once in an answer that begins while so many run, itself among them."""
         if not self._step:
             return 1
-        return max(1, int(min(self._longest, running * _FOR_EACH) / self._step))
+        wait = min(self._longest, (running - 1) * _FOR_EACH)
+        return 1 + int(wait / self._step)  # a token waits for those after it, not for its own step
 
 
 class Pace:
