@@ -106,7 +106,7 @@ def _glm4v(base: Mapping[str, Any], token: Callable[[str], int]) -> PreTrainedMo
     vision = {**_VISION, "image_size": 56, "intermediate_size": 64}
     return Glm4vForConditionalGeneration(
         Glm4vConfig(
-            text_config={**base, "rope_parameters": rope},
+            text_config={**base, "rope_parameters": rope, "attention_bias": True},
             vision_config=vision,
             image_token_id=token("<|image|>"),
             video_token_id=token("<|video|>"),
@@ -238,6 +238,9 @@ def make_checkpoint(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = build(base, lambda literal: cast("int", tokenizer.convert_tokens_to_ids(literal)))
+        for name, parameter in model.named_parameters():
+            if name.endswith(".bias"):  # they begin as zeros, which an engine may leave out unseen
+                torch.nn.init.normal_(parameter, std=0.15)
     model.save_pretrained(path, max_shard_size=max_shard_size)
     tokenizer.save_pretrained(path)
     generation = {

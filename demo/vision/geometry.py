@@ -47,6 +47,7 @@ def new_config(tokenizer: Tokenizer) -> Glm4vConfig:
         "num_hidden_layers": 5,
         "num_attention_heads": 8,
         "num_key_value_heads": 2,
+        "attention_bias": True,  # transformers' class has biases always; vLLM's reads it here, as in GLM-4.1V's file
         "max_position_embeddings": WINDOW,
         # Of time, height and width: eight pairs of a head's 32 numbers turn.
         "rope_parameters": _ROTARY | {"mrope_section": [2, 3, 3]},

@@ -39,6 +39,7 @@ def test_the_folder_holds_what_an_engine_needs_and_is_small(folder: Path):
     config = json.loads((folder / "config.json").read_text("utf-8"))
     assert config["architectures"] == ["Glm4vForConditionalGeneration"]
     assert config["dtype"] == "bfloat16"
+    assert config["text_config"]["attention_bias"] is True  # else vLLM leaves the biases out in silence
 
 
 def test_the_ids_of_the_configuration_are_those_of_the_tokenizer(folder: Path):
