@@ -45,6 +45,8 @@ class Network:
         self._eyes = eyes
         self._keeps_logits = "logits_to_keep" in accepted
         self._takes_positions = "position_ids" in accepted
+        # Transformers 5.24 calls it so, and will know the old name no more in 5.40.
+        self._cache_word = "cache" if "cache" in accepted else "past_key_values"
         self._layer_count = int(config.num_hidden_layers)
         self.vocabulary_size = int(config.vocab_size)
         self.device: torch.device = embeddings.weight.device
@@ -122,7 +124,7 @@ class Network:
         glimpses = [(glimpse, eyes.features(glimpse.image, weights)) for glimpse in sight.within(start, stop)]
         if not glimpses:
             return self._forward(ids, positions, cache, keep=1)[0]
-        options: dict[str, Any] = {"position_ids": positions, "past_key_values": cache.cache, "use_cache": True}
+        options: dict[str, Any] = {"position_ids": positions, self._cache_word: cache.cache, "use_cache": True}
         return eyes.read(ids, glimpses, keep=1, **options)[0].to(self.device)
 
     def _forward(
@@ -134,7 +136,7 @@ class Network:
         keep: int,
         mask: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        options: dict[str, Any] = {"past_key_values": cache.cache, "use_cache": True}
+        options: dict[str, Any] = {self._cache_word: cache.cache, "use_cache": True}
         if self._takes_positions:
             options["position_ids"] = positions
         if mask is not None:
