@@ -188,3 +188,8 @@ def test_a_full_queue_is_waited_for_once_calls_were_run() -> None:
     assert (results(events), text_of(events)) == (["2"], "two")
     with pytest.raises(EngineBusy):
         turn(Busy(1, answers=("hello",)))
+
+
+def test_a_queue_that_stays_full_ends_a_turn_when_its_time_is_over() -> None:
+    with pytest.raises(EngineBusy):
+        turn(Busy(*range(2, 10_000), answers=(call(), "two")), limits=LoopLimits(seconds=0.2))

@@ -9,13 +9,13 @@ a request: a later one goes before those that have not begun, and where the queu
 
 from __future__ import annotations
 
-import asyncio
+import math
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Final
 
-from duihua.errors import EngineBusy
+from duihua.chat.queueing import once_there_is_room
 from duihua.events import Chunk, TokenLogprobs
 from duihua.grammar import Grammar
 from duihua.request import GenerationRequest
@@ -25,7 +25,6 @@ __all__ = ["ForcedCall", "Plan", "staged"]
 Generate = Callable[[GenerationRequest], AsyncGenerator[Chunk]]
 _SEEDS: Final = 2**64
 _FIRST: Final = -(2**63)  # of priorities
-_BUSY: Final = 0.02  # seconds until a full queue is asked again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,19 +229,8 @@ class _Answer:
                 if shown.token_ids or shown.finish_reason is not None:
                     yield self._with_first(shown)
 
-    async def _generated(self, request: GenerationRequest) -> AsyncGenerator[Chunk]:
-        is_first = self._stages == 1
-        while True:
-            try:
-                async with aclosing(self._generate(request)) as chunks:
-                    async for chunk in chunks:
-                        yield chunk
-            except EngineBusy:  # comes before the first chunk
-                if is_first:
-                    raise
-                await asyncio.sleep(_BUSY)
-            else:
-                return
+    def _generated(self, request: GenerationRequest) -> AsyncGenerator[Chunk]:
+        return once_there_is_room(lambda: self._generate(request), seconds=0.0 if self._stages == 1 else math.inf)
 
     def put(self, ids: Sequence[int]) -> Chunk:
         """Add ids that were not chosen, as many as there is room for."""

@@ -11,8 +11,9 @@ from typing import Final
 
 from duihua.chat.fold import Reply
 from duihua.chat.protocol import ChatService, TurnOptions
+from duihua.chat.queueing import once_there_is_room
 from duihua.chat.results import Results
-from duihua.errors import ConfigError, ContextOverflow, EngineBusy, InvalidParameter
+from duihua.errors import ConfigError, ContextOverflow, InvalidParameter
 from duihua.events import (
     Event,
     Finished,
@@ -30,7 +31,6 @@ from duihua.tools.toolbox import Toolbox
 __all__ = ["LoopLimits", "stream_with_tools"]
 
 _NOTHING: Final = Usage(prompt_tokens=0, completion_tokens=0)
-_BUSY: Final = 0.05  # seconds until a full queue is asked again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +82,8 @@ async def stream_with_tools(
 
     Raises:
         RequestError, EngineError: as `ChatService.stream`; a request error of the first round before the first event.
-            A full queue is an error of the first round only: it is waited for where calls were run.
+            A full queue is an error of the first round at once: it is waited for where calls were run, as long as
+            `limits` have it.
     """
     if options.tools:
         raise InvalidParameter(
@@ -167,19 +168,12 @@ class _Turn:
                     yield event
         self._seconds += asyncio.get_running_loop().time() - started
 
-    async def _asked(self) -> AsyncGenerator[Event]:
-        """What the model answers; where calls were run for it already, a full queue is waited for."""
-        while True:
-            try:
-                async with aclosing(self._chat.stream(self._messages, self._sampling, self._options)) as events:
-                    async for event in events:
-                        yield event
-            except EngineBusy:  # comes before the first event
-                if not self._rounds:
-                    raise
-                await asyncio.sleep(_BUSY)
-            else:
-                return
+    def _asked(self) -> AsyncGenerator[Event]:
+        """What the model answers; where calls were run for it already, a full queue is waited for, in its time."""
+        seconds = self._limits.seconds - self._seconds if self._rounds else 0.0
+        return once_there_is_room(
+            lambda: self._chat.stream(self._messages, self._sampling, self._options), seconds=seconds
+        )
 
     def _why_not(self, finished: Finished) -> str:
         """Why the calls of an answer are not run; empty where they are."""
