@@ -43,7 +43,6 @@ TESTED_THROUGH = {
     "engine/vllm/grammars.py": "engine/vllm/test_engine.py",
     "engine/vllm/launch.py": "engine/vllm/test_processes.py",
     "engine/transformers/batch.py": "engine/transformers/test_scheduler.py",
-    "engine/transformers/network.py": "engine/transformers/test_scheduler.py",
     "engine/transformers/outbox.py": "engine/transformers/test_engine.py",
     "engine/transformers/track.py": "engine/transformers/test_scheduler.py",
     "engine/transformers/worker.py": "engine/transformers/test_engine.py",
