@@ -17,6 +17,7 @@ hour of a GPU is spent, on a CPU, two minutes:
 
 import argparse
 import os
+import shutil
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -61,12 +62,30 @@ def main() -> None:
         compiled=not args.plain,
         muon_rate=args.muon_rate,
     )
+    kept = time.monotonic()
+
+    def more() -> Sequence[Corpus]:
+        nonlocal kept
+        if time.monotonic() - kept > args.keep_s:
+            keep(model, tokenizer, args.out)
+            kept = time.monotonic()
+        return writer.take()
+
     try:
-        train(model, corpus, settings, device, writer.take)
+        train(model, corpus, settings, device, more)
     finally:  # what was learnt is kept, whatever ended it
         export(model, tokenizer, args.out)
         tell(f"{sum(p.numel() for p in model.parameters()):,} parameters in {args.out}")
         writer.close()
+
+
+def keep(model: Glm4vForConditionalGeneration, tokenizer: Tokenizer, folder: Path) -> None:
+    """Write what the model knows by now, beside the folder and then in its place; the model goes on learning."""
+    copy, new = new_model(tokenizer), folder.with_name(f"{folder.name}.new")
+    copy.load_state_dict(model.state_dict())
+    export(copy, tokenizer, new)
+    shutil.rmtree(folder, ignore_errors=True)
+    new.rename(folder)
 
 
 def _tokenizer(args: argparse.Namespace) -> Tokenizer:
@@ -104,6 +123,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--limit-s", type=float, default=1e9, help="most seconds of the training")
     parser.add_argument("--rate", type=float, default=3e-3, help="of AdamW")
     parser.add_argument("--muon-rate", type=float, default=0.01, help="of Muon for the layers' matrices; 0: AdamW")
+    parser.add_argument("--keep-s", type=float, default=180, help="seconds after which the checkpoint is written anew")
     parser.add_argument("--plain", action="store_true", help="without torch.compile")
     return parser.parse_args()
 
