@@ -11,7 +11,7 @@ pipeline_tag: image-text-to-text
 
 # The vision demo of Duihua (对话)
 
-A very small GLM-4.1V (`Glm4vForConditionalGeneration`; 5.4 million parameters, bfloat16, 1,024 tokens of context) that
+A very small GLM-4.1V (`Glm4vForConditionalGeneration`; 5.3 million parameters, bfloat16, 1,024 tokens of context) that
 looks at simple pictures. It needs no GPU and no network: `duihua chat demo-vision --image PATH`.
 
 It names shapes (circle, square, triangle, star, diamond, cross, heart) and colours (red, orange, yellow, green, blue,

@@ -15,24 +15,13 @@ from demo.vision.plots import PLACE, Shown, write_dialogue
 from PIL import Image
 from transformers import AutoTokenizer
 
-from drawn import corpus_of, dialogues, tokenizer
+from drawn import corpus_of, dialogues, messages, tokenizer
 
 TEMPLATE = Path(__file__).parents[3] / "demo/vision/chat_template.jinja"
 
 
 def encoder() -> Encoder:
     return Encoder(tokenizer())
-
-
-def messages(dialogue: Dialogue) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = [{"role": "system", "content": dialogue.system}] if dialogue.system else []
-    for turn in dialogue.turns:
-        first, *rest = turn.user.split(PLACE)
-        parts = [{"type": "text", "text": first}]
-        for text in rest:
-            parts += [{"type": "image"}, {"type": "text", "text": text}]
-        found += [{"role": "user", "content": parts}, {"role": "assistant", "content": turn.answer}]
-    return found
 
 
 def test_a_row_is_what_the_template_renders(tmp_path: Path):
