@@ -112,7 +112,7 @@ def test_the_console_blocks_run_and_print_what_they_show(block: Block, tmp_path:
     function = f'duihua() {{ "{sys.executable}" -X utf8 -m duihua "$@"; }}\n'
     for command, shown in commands(block):
         script = f"set -o pipefail\n{settings}{function}{command}"
-        done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, encoding="utf-8", check=False)
+        done = subprocess.run(["bash", "-c", script], cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
         assert done.returncode == 0, done.stderr
         assert done.stdout == shown, command
 
