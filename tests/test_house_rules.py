@@ -71,6 +71,7 @@ ABOUT_NO_MODULE = {
     "checkpoint/test_models_page.py": "docs/models.md",
     "prompt/test_window_images.py": "pictures in the window, prompt/window.py",
     "demo/test_bundled.py": "the bundled demo's files and what it can do",
+    "demo/vision/test_bundled.py": "the files and figures of the bundled demo that sees",
     "demo/test_tools.py": "the tools of the recipe, demo/tools/",
 }
 
