@@ -55,7 +55,7 @@ def chat(
         over,
         encoder,
         Vocabulary(tokenizer),
-        window=Window(encoder, context_window=over.info.context_window),
+        window=Window(encoder, context_window=over.info.context_window, max_images=over.info.max_images),
         info=ModelInfo(
             name="scripted",
             title="Scripted",

@@ -79,6 +79,17 @@ def test_a_model_that_sees_nothing_refuses_pictures_everywhere_and_names_one_tha
     assert not over.requests
 
 
+def test_for_a_picture_too_many_the_oldest_exchanges_go_unless_nothing_may() -> None:
+    over = engine("a", max_images=2)
+    again = [*ASK, Message("assistant", "a"), Message.of("user", [DOG, "and this?"])]
+    (started, *_) = run(over, again)
+    assert isinstance(started, TurnStarted)
+    assert (started.window.dropped_exchanges, started.window.kept_exchanges) == (1, 1)
+    assert [placed.image for placed in over.requests[0].images] == [DOG]
+    with pytest.raises(InvalidParameter, match=r"3 pictures.* may hold 2.* raise max_images"):
+        run(over, again, TurnOptions(window=WindowPolicy(overflow="error")))
+
+
 def test_more_pictures_than_one_prompt_may_hold_are_refused_with_both_numbers() -> None:
     over = engine("a", max_images=1)
     with pytest.raises(InvalidParameter, match=r"2 pictures.* may hold 1") as caught:

@@ -120,6 +120,15 @@ def test_more_pictures_than_a_prompt_may_hold_are_told_of() -> None:
     assert "You cannot see pictures here" in prompt_of(over, 1)
 
 
+def test_a_picture_of_a_result_is_seen_where_earlier_ones_may_go_for_it() -> None:
+    before = [Message.of("user", ["hello", CAT]), Message("assistant", "a cat")]
+    for overflow, is_seen in (("drop", True), ("error", False)):
+        over = engine(call("{}", "draw"), "ok", max_images=1)
+        policy = WindowPolicy(overflow=overflow)  # pyright: ignore[reportArgumentType]
+        events = talk(over, [*before, *ASK], SEEING, TurnOptions(window=policy))
+        assert [event.is_seen for event in events if isinstance(event, ToolResult)] == [is_seen]
+
+
 def test_a_caller_s_picture_in_a_result_is_refused_where_it_cannot_be_seen() -> None:
     over = engine(call("{}", "draw"), "ok", max_images=1)
     seen = talk(over, ASK, SEEING)

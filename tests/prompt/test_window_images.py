@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -102,3 +103,29 @@ def test_pictures_that_alone_are_too_many_cannot_be_shortened() -> None:
     message = Message.of("user", ["hello " * 50, Image(b"large", 300, 200)])
     with pytest.raises(ContextOverflow):
         Window(seeing("chatml"), context_window=400).fit([message], WindowPolicy(overlong="tail"), options=OPTIONS)
+
+
+def pictured(turns: int) -> list[Message]:
+    """As many turns, each with a picture, the last to be answered."""
+    exchange = [Message.of("user", [Image(b"small", 4, 3), "what is it?"]), Message("assistant", "a flag")]
+    return (exchange * turns)[:-1]
+
+
+def test_pictures_that_are_too_many_go_with_the_oldest_exchanges_deeply_and_seldom() -> None:
+    window = Window(seeing("chatml"), context_window=4000, max_images=8)
+    fitted = [window.fit(pictured(turns), DROP, options=OPTIONS) for turns in range(1, 15)]
+    assert [one.report.dropped_exchanges for one in fitted] == [0] * 8 + [4] * 4 + [8] * 2
+    assert [len(one.prompt.images) for one in fitted] == [*range(1, 9), 5, 6, 7, 8, 5, 6]
+
+
+def test_pinned_pictures_stay_and_count() -> None:
+    pinned = [replace(message, pinned=True) for message in pictured(3)] + [Message("assistant", "a flag")]
+    window = Window(seeing("chatml"), context_window=4000, max_images=5)
+    fitted = window.fit([*pinned, *pictured(3)], DROP, options=OPTIONS)
+    assert (len(fitted.prompt.images), fitted.report.dropped_exchanges) == (4, 2)
+
+
+def test_no_picture_goes_where_nothing_may_be_dropped() -> None:
+    window = Window(seeing("chatml"), context_window=4000, max_images=2)
+    for policy in (ERROR, WindowPolicy(overflow="error", max_exchanges=9)):
+        assert len(window.fit(pictured(4), policy, options=OPTIONS).prompt.images) == 4

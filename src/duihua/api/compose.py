@@ -187,6 +187,7 @@ def compose(
             encoder,
             context_window=engine.info.context_window,
             max_input_tokens=checkpoint.max_input_tokens,
+            max_images=engine.info.max_images,
         ),
         info=ModelInfo(
             name=checkpoint.name,

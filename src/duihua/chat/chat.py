@@ -260,7 +260,11 @@ class Chat:
     def _check_count(self, prompt: Prompt) -> None:
         most = self.info.max_images
         if len(prompt.images) > most:
-            raise InvalidParameter("images", f"{len(prompt.images)} pictures", f"one prompt may hold {most} at most")
+            raise InvalidParameter(
+                "images",
+                f"{len(prompt.images)} pictures",
+                f"one prompt may hold {most}, and what holds these must stay: show fewer, or raise max_images",
+            )
 
     def _settled(self, sampling: Sampling) -> Sampling:
         sampling = sampling.over(self.info.defaults)

@@ -82,8 +82,14 @@ class Results:
         self._taken[result.call.id] = result.message
 
     def _may_see(self, result: ToolResult) -> bool:
-        before = sum(len(message.images) for message in (*self._messages, *self._taken.values()))
+        stays = self._least() if self._options.window.overflow == "drop" else self._messages
+        before = sum(len(message.images) for message in (*stays, *self._taken.values()))
         return self._chat.info.sees_results and before + len(result.images) <= self._chat.info.max_images
+
+    def _least(self) -> list[Message]:
+        """What stays of the conversation when all that may be dropped was."""
+        parted = Parted(self._messages)
+        return [self._messages[index] for index in parted.kept(parted.exchange_count - 1)]
 
     async def _fitting(self, result: ToolResult) -> ToolResult:
         excess = await self._excess(result)
@@ -102,9 +108,7 @@ class Results:
         ]
         length = len(await self._chat.encode([*self._messages, *coming], self._options))
         if length > self._room and self._options.window.overflow == "drop":
-            parted = Parted(self._messages)
-            least = [self._messages[index] for index in parted.kept(parted.exchange_count - 1)]
-            length = len(await self._chat.encode([*least, *coming], self._options))
+            length = len(await self._chat.encode([*self._least(), *coming], self._options))
         return length - self._room
 
 

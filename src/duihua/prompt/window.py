@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from duihua.errors import InvalidParameter
 from duihua.events import WindowReport
@@ -22,10 +22,10 @@ from duihua.prompt.continuing import check_continuable
 from duihua.prompt.encoder import PromptEncoder
 from duihua.prompt.exchanges import Exchange, Parted
 from duihua.prompt.layout import RenderOptions
-from duihua.prompt.memo import Memo, characters_of
+from duihua.prompt.memo import Memo, characters_of, have_pictures
 from duihua.prompt.overflow import far_overflow, fixed_overflow, overflow
 from duihua.prompt.prompt import FarTooLong, Prompt
-from duihua.prompt.replay import HIGH_PERCENT, GenerationPoint, first_kept
+from duihua.prompt.replay import HIGH_PERCENT, Bounds, GenerationPoint, first_kept
 from duihua.prompt.shorten import ends, shorten
 
 __all__ = ["DEFAULT_RESERVE", "Fitted", "Window", "WindowPolicy"]
@@ -76,16 +76,33 @@ class _Cost:
     live: tuple[int, ...]
 
 
+class _Pinned(NamedTuple):
+    """What pinned exchanges so far hold, and every later prompt with them."""
+
+    tokens: int
+    images: int
+
+
 class Window:
     """Fits conversations into one model's context window.
 
     Args:
         context_window: tokens of prompt and answer together.
         max_input_tokens: a bound of the prompt alone, where the checkpoint states one.
+        max_images: pictures that a prompt may hold; None: any number. Exchanges go for them as for tokens; whether
+            the last one alone has too many is for the caller to see.
     """
 
-    def __init__(self, encoder: PromptEncoder, *, context_window: int, max_input_tokens: int | None = None) -> None:
+    def __init__(
+        self,
+        encoder: PromptEncoder,
+        *,
+        context_window: int,
+        max_input_tokens: int | None = None,
+        max_images: int | None = None,
+    ) -> None:
         self._encoder = encoder
+        self._max_images = max_images
         self._size = context_window
         self._max_input = min(max_input_tokens or context_window, context_window - 1)
         self._costs = Memo[tuple[object, tuple[Hashable, ...]], _Cost](_REMEMBERED, 2**26)
@@ -93,7 +110,7 @@ class Window:
 
     def apart(self, encoder: PromptEncoder) -> Window:
         """Another window of the same size over another encoder: nothing that changes is shared."""
-        return Window(encoder, context_window=self._size, max_input_tokens=self._max_input)
+        return Window(encoder, context_window=self._size, max_input_tokens=self._max_input, max_images=self._max_images)
 
     def fit(
         self,
@@ -177,6 +194,8 @@ class Window:
         """
         if any(message.reasoning for message in parted.messages):
             return None
+        if self._max_images is not None and _images(parted.messages) > self._max_images:
+            return None
         if self._costs:  # some conversation was too long: do not render this one whole if it is known to be
             key = _key(options)
             # The last exchange may be cut short (`continue_final`), so its cost says nothing here.
@@ -197,14 +216,18 @@ class Window:
         room = max(1, limit - self._fixed(parted, replace(options, generation_prompt=True, continue_final=False)))
         loose: list[int] = []  # tokens that go with each exchange when it is dropped: none of a pinned one
         points: list[GenerationPoint] = []
-        pinned = 0  # tokens of pinned exchanges so far, which every later prompt holds
+        images: list[int] = []  # pictures that go with it, likewise
+        pinned = _Pinned(0, 0)
         for number, exchange in enumerate(parted.exchanges):
             cost = self._cost(parted, exchange, options)
             points += _points(number, exchange, cost, pinned, is_last=number == last)
-            total = sum(cost.settled)
-            loose.append(0 if exchange.is_pinned else total)
-            pinned += total if exchange.is_pinned else 0
-        return first_kept(loose, points, room=room, max_exchanges=policy.max_exchanges)
+            own = _Pinned(sum(cost.settled), _images(exchange.messages))
+            loose.append(0 if exchange.is_pinned else own.tokens)
+            images.append(0 if exchange.is_pinned else own.images)
+            if exchange.is_pinned:
+                pinned = _Pinned(pinned.tokens + own.tokens, pinned.images + own.images)
+        most_images = self._max_images if policy.overflow == "drop" else None
+        return first_kept(loose, points, Bounds(room, policy.max_exchanges, most_images), images)
 
     def _encoded(self, parted: Parted, first: int, options: RenderOptions, limit: int) -> Prompt | None:
         """The prompt from an exchange on; None where it is longer than the limit by far."""
@@ -287,21 +310,23 @@ def _wider(policy: WindowPolicy, limit: int) -> str:
     return "raise max_prompt_tokens" if policy.max_prompt_tokens == limit else "use a larger context window"
 
 
-def _points(number: int, exchange: Exchange, cost: _Cost, pinned: int, *, is_last: bool) -> list[GenerationPoint]:
-    """Where answers began in an exchange; the last one is about to be answered at its end.
+def _images(messages: Sequence[Message]) -> int:
+    return sum(len(message.images) for message in messages) if have_pictures(messages) else 0
 
-    Args:
-        pinned: tokens of pinned exchanges before it.
-    """
+
+def _points(number: int, exchange: Exchange, cost: _Cost, pinned: _Pinned, *, is_last: bool) -> list[GenerationPoint]:
+    """Where answers began in an exchange; the last one is about to be answered at its end."""
     points: list[GenerationPoint] = []
-    settled = live = pinned
+    settled = live = pinned.tokens
+    images = pinned.images
     for message, settled_tokens, live_tokens in zip(exchange.messages, cost.settled, cost.live, strict=True):
         if message.role == "assistant":
-            points.append(GenerationPoint(number, settled, live))
+            points.append(GenerationPoint(number, settled, live, images))
         settled += settled_tokens
         live += live_tokens
+        images += len(message.images)
     if is_last:
-        points.append(GenerationPoint(number, settled, live))
+        points.append(GenerationPoint(number, settled, live, images))
     return points
 
 
