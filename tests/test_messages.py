@@ -1,13 +1,16 @@
 """Messages: read from what callers send, written back, and refused where they are no conversation."""
 
 import pickle
+from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image as Pillow
 
-from duihua.errors import InvalidMessages, UnsupportedFeature
+from duihua.errors import InvalidImage, InvalidMessages, RequestError, UnsupportedFeature
 from duihua.image import Image
 from duihua.messages import ImageAt, Message, SampledRun, ToolCall, check_order, parse_messages
+from duihua.vision.read import read_image
 
 CALL = {"id": "call_1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}}
 
@@ -56,7 +59,7 @@ def test_arguments_that_are_given_as_a_table_become_json() -> None:
         ({"content": "x"}, "role None is unknown"),
         ({"role": "user", "content": "x", "contents": "y"}, r"unknown keys \['contents'\]"),
         ({"role": "user", "content": 3}, "content is a int"),
-        ({"role": "user", "content": ["x"]}, "a content part must be a mapping"),
+        ({"role": "user", "content": ["x", 3]}, r"messages\[1\].content\[1\] is a int: give a string or"),
         ({"role": "user", "content": "half \ud83d"}, "half a character at position 5"),
         ({"role": "user", "content": "x", "name": 3}, "name is a int"),
         ({"role": "assistant", "tool_calls": [{"id": "1"}]}, "a tool call needs"),
@@ -164,6 +167,42 @@ def test_a_message_with_pictures_is_written_and_read_in_openai_s_form() -> None:
     written = message.to_dict()
     assert [part["type"] for part in written["content"]] == ["text", "image_url", "text"]
     assert parse_messages([written], read_image=lambda url: CAT if url.endswith("Y2F0") else DOG) == [message]
+
+
+def test_a_message_takes_a_picture_in_every_form(tmp_path: Path) -> None:
+    pixels = Pillow.new("RGB", (9, 6), "red")
+    file = tmp_path / "red.png"
+    pixels.save(file)
+    read = Message.of("user", ["a", file])
+    assert (read.content, read.images[0].at, read.images[0].image.name) == ("a", 1, "red.png")
+    assert Message.of("user", ["a", file.read_bytes()]) == Message.of("user", ["a", read.images[0].image]) == read
+    shown = Message.of("tool", [pixels, "b"], tool_call_id="c").images[0].image
+    assert (shown.width, shown.height) == (9, 6)
+    assert Message.of("user", [str(file), file.as_uri(), "data:,a"]).images == ()  # strings are words always
+
+
+def test_what_a_message_cannot_take_says_which_why_and_what_instead(tmp_path: Path) -> None:
+    with pytest.raises(InvalidImage, match=r"none.png: the file cannot be read .*check the path"):
+        Message.of("user", ["a", tmp_path / "none.png"])
+    with pytest.raises(InvalidImage, match=r"^content\[1\]: ") as caught:
+        Message.of("user", ["a", b"no picture"])
+    assert caught.value.why == "kind"
+    for part in (3, None, {"type": "text", "text": "a"}):
+        with pytest.raises(
+            InvalidMessages, match=rf"content\[1\] is a {type(part).__name__}: give a string, or a pict"
+        ):
+            Message.of("user", ["a", part])  # pyright: ignore[reportArgumentType]
+
+
+def test_a_path_is_read_from_openai_s_form_only_where_the_reader_does(tmp_path: Path) -> None:
+    file = tmp_path / "red.png"
+    Pillow.new("RGB", (9, 6), "red").save(file)
+    parts: list[object] = [file, file.read_bytes(), {"type": "image_url", "image_url": {"url": str(file)}}]
+    for part in parts:
+        value = {"role": "user", "content": ["a", part]}
+        assert Message.from_dict(value, read_image=read_image) == Message.of("user", ["a", file])
+        with pytest.raises(RequestError, match="only where pictures are read"):
+            Message.from_dict(value)
 
 
 def test_only_users_and_tools_give_pictures() -> None:

@@ -7,7 +7,17 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast, get_args
 
-from duihua.content import ImageAt, ReadImage, check_places, check_text, gather, read_content, scatter, write_content
+from duihua.content import (
+    ImageAt,
+    Part,
+    ReadImage,
+    check_places,
+    check_text,
+    gather,
+    read_content,
+    scatter,
+    write_content,
+)
 from duihua.errors import InvalidMessages
 from duihua.image import Image
 
@@ -101,14 +111,17 @@ class Message:
         return self._light if self.images else self
 
     @classmethod
-    def of(cls, role: Role, parts: Iterable[str | Image], **more: Any) -> Message:
+    def of(cls, role: Role, parts: Iterable[Part], **more: Any) -> Message:
         """A message of words and pictures in their order.
 
         Args:
+            parts: a string is words always; a picture is a `duihua.Image`, a file's bytes, a path or a Pillow image,
+                read here, for up to a second: keep it off an event loop.
             more: its other fields, by name.
 
         Raises:
             InvalidMessages: a part that is neither, or see `Message`.
+            InvalidImage: a picture that cannot be taken.
         """
         content, images = gather(parts)
         return cls(role, content, images=images, **more)
@@ -121,11 +134,12 @@ class Message:
 
         Args:
             index: of the message, for errors.
-            read_image: makes a picture of the url of an `image_url` part; None: such parts are refused.
+            read_image: makes pictures of the urls of `image_url` parts, and of what else stands between strings; None:
+                both are refused.
 
         Raises:
             InvalidMessages: a wrong role, a wrong type, an unknown key, or a picture where none can be.
-            UnsupportedFeature: content parts other than text and pictures; a picture's `detail` other than "auto".
+            UnsupportedFeature: content parts other than text and pictures.
             RequestError: what `read_image` raises.
         """
         unknown = sorted(set(value) - _KEYS)

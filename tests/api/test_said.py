@@ -99,6 +99,7 @@ def test_only_parts_may_hold_pictures() -> None:
     part = {"role": "user", "content": [{"type": "text", "text": "a"}]}
     assert [may_hold_pictures(said) for said in ("a", None, 5, b"a", ["a"], iter(["a"]))] == [False] * 4 + [True] * 2
     assert may_hold_pictures("a", [part])
+    assert may_hold_pictures("a", [("a", "b"), (["a"], "b")])
     assert not may_hold_pictures("a", [{"role": "user", "content": "a"}, Message("user", "b"), ("c", "d")])
 
 
@@ -112,6 +113,34 @@ def test_a_model_sees_what_it_is_shown_and_its_history_keeps_it(model: duihua.Mo
     assert again.usage.prompt_tokens == model.count([*history, Message("user", "again?")]) > red.usage.prompt_tokens
     written = [message.to_dict() for message in history]
     assert model.chat("again?", history=written, temperature=0, max_tokens=8)[0] == again
+
+
+def test_pictures_may_stand_in_every_message_that_is_given(model: duihua.Model, red_file: Path) -> None:
+    asked = Message("user", "again?")
+    mapping = {"role": "user", "content": ["what?", red_file]}
+    answer = {"role": "assistant", "content": "red"}
+    shown, _ = model.chat("again?", history=[user_message(["what?", RED], read), answer], max_tokens=4, temperature=0)
+    histories: list[Any] = [[mapping, answer], [(["what?", red_file], "red")], [(("what?", RED), "red")]]
+    for history in histories:
+        reply, longer = model.chat("again?", history=history, max_tokens=4, temperature=0)
+        assert (reply, reply.usage.prompt_tokens) == (shown, shown.usage.prompt_tokens)
+        assert [len(message.images) for message in longer] == [1, 0, 0, 0]
+        conversation = model.conversation(history=history, max_tokens=4, temperature=0)
+        assert conversation.send("again?") == shown
+        assert asyncio.run(model.achat("again?", history=history, max_tokens=4, temperature=0))[0] == shown
+    assert model.count([mapping, answer, asked]) == shown.usage.prompt_tokens
+    parts = [part.tokens for part in model.explain([mapping, answer, asked]).parts]
+    assert sum(parts) == shown.usage.prompt_tokens
+
+
+@pytest.mark.parametrize("detail", ["auto", "high", "low"])
+def test_detail_low_shrinks_a_picture_as_the_server_does(detail: str, tmp_path: Path) -> None:
+    file = tmp_path / "wide.png"
+    file.write_bytes(png("green", 1200, 300))
+    for url in (str(file), f"data:image/png;base64,{base64.b64encode(file.read_bytes()).decode()}"):
+        part = {"type": "image_url", "image_url": {"url": url, "detail": detail}}
+        (placed,) = user_message([part], read).images
+        assert (placed.image.width, placed.image.height) == ((512, 128) if detail == "low" else (1200, 300))
 
 
 def test_a_turn_counts_its_pictures_as_they_were_counted_before(model: duihua.Model) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
+from duihua.content import Part, read_content
 from duihua.errors import InvalidMessages
 from duihua.messages import Message, ReadImage
 
 __all__ = ["History", "extended", "read_history"]
 
-History = Sequence[Message | Mapping[str, Any]] | Sequence[tuple[str, str]] | Sequence[Sequence[str]]
+_Shown: TypeAlias = "str | Sequence[Part | Mapping[str, Any]]"
+History: TypeAlias = "Sequence[Message | Mapping[str, Any]] | Sequence[tuple[_Shown, str]] | Sequence[Sequence[str]]"
+"""The user's side of a pair may be a list of words and pictures."""
 
 
 def read_history(
@@ -22,7 +26,7 @@ def read_history(
         read_image: see `Message.from_dict`.
 
     Raises:
-        InvalidMessages: an item that is neither a message nor a pair of texts, or no sequence of items at all.
+        InvalidMessages: an item that is neither a message nor a pair, or no sequence of items at all.
     """
     given = cast("object", () if history is None else history)
     if isinstance(given, str | Mapping) or not isinstance(given, Iterable):
@@ -48,7 +52,7 @@ def extended(
         answer: the calls that were run, with their results, and the answer.
     """
     fits = len(user) == len(answer) == 1 and not user[0].images and not answer[0].tool_calls
-    if history and fits and all(_is_pair(item) for item in history):
+    if history and fits and all(_is_pair_of_texts(item) for item in history):
         return [*history, (user[0].content, answer[0].content)]
     return [*before, *user, *answer]
 
@@ -59,15 +63,22 @@ def _messages(item: object, index: int, read_image: ReadImage | None) -> list[Me
     if isinstance(item, Mapping):
         return [Message.from_dict(cast("Mapping[str, Any]", item), index=index, read_image=read_image)]
     if _is_pair(item):
-        user, answer = cast("tuple[str, str]", item)
-        return [Message("user", user), Message("assistant", answer)]
+        said, answer = cast("tuple[object, str]", item)
+        content, images = read_content(said, index=index, read_image=read_image)
+        return [Message("user", content, images=images), Message("assistant", answer)]
     raise InvalidMessages(
-        f"history item {index} is neither a message nor a pair (user text, assistant text): {item!r}", index=index
+        f"history item {index} is neither a message nor a pair (user, assistant) of a string, or a list of strings and "
+        f"pictures, and a string: {reprlib.repr(item)}",
+        index=index,
     )
 
 
 def _is_pair(item: object) -> bool:
     if not isinstance(item, list | tuple):
         return False
-    parts = cast("Sequence[object]", item)
-    return len(parts) == 2 and all(isinstance(part, str) for part in parts)
+    sides = cast("Sequence[object]", item)
+    return len(sides) == 2 and isinstance(sides[0], str | list | tuple) and isinstance(sides[1], str)
+
+
+def _is_pair_of_texts(item: object) -> bool:
+    return _is_pair(item) and isinstance(cast("Sequence[object]", item)[0], str)

@@ -82,7 +82,9 @@ class Model:
                 `duihua.Image`, a file's bytes, a path, a Pillow image, or a content part in OpenAI's form, whose url
                 may be a data URL, a path, or an address on the web. None where the history ends with results of
                 calls: they are answered.
-            history: messages, mappings in OpenAI's form, or (user, assistant) pairs; it is not changed.
+            history: messages, mappings in OpenAI's form, or (user, assistant) pairs; it is not changed. A mapping's
+                content, and the user's side of a pair, may be a list of words and pictures too; what is given back has
+                them read.
             system: replaces a leading system message.
             tools: what the model may call; see `Model`. Calls that are handed out are in `Reply.tool_calls`, and the
                 history goes on with a message of role "tool" for each, `tool_call_id` and what it gave.

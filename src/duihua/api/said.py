@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from typing import Any, Final, TypeAlias, cast
 
-from duihua.content import read_content
+from duihua.content import Part, read_content
 from duihua.errors import InvalidMessages
 from duihua.image import Image
 from duihua.messages import Message
-
-if TYPE_CHECKING:
-    from PIL.Image import Image as Pillow
 
 __all__ = ["PictureReader", "Said", "check_words", "may_hold_pictures", "user_message"]
 
 _URL: Final = re.compile(r"https?://", re.IGNORECASE)
 
-Said: TypeAlias = "str | Iterable[str | Image | bytes | os.PathLike[str] | Pillow | Mapping[str, Any]]"
+Said: TypeAlias = "str | Iterable[Part | Mapping[str, Any]]"
 """A user's turn: words, or words and pictures in their order. A string is words always; a picture is a `duihua.Image`,
 a file's bytes, a path, a Pillow image, or a content part in OpenAI's form."""
 
@@ -35,23 +31,18 @@ class PictureReader:
         self._wait = wait
 
     def __call__(self, source: object) -> Image:
-        """A picture from a `duihua.Image`, bytes, a path, a Pillow image, or the text of a path, data URL or URL.
+        """A picture from bytes, a path, a Pillow image, or the text of a path, data URL or URL.
 
         Raises:
             InvalidImage: it cannot be taken; says why.
-            InvalidMessages: it is nothing of the kind.
+            TypeError: it is nothing of the kind.
         """
         from duihua.vision.fetch import Fetcher
         from duihua.vision.read import read_image
 
-        if isinstance(source, Image):
-            return source
         if isinstance(source, str) and _URL.match(source):
             return self._wait(Fetcher().fetch(source))
-        try:
-            return read_image(cast("Any", source))
-        except TypeError as error:
-            raise InvalidMessages(str(error)) from error
+        return read_image(cast("Any", source))
 
 
 def user_message(said: object, read_image: PictureReader) -> Message:
@@ -64,8 +55,8 @@ def user_message(said: object, read_image: PictureReader) -> Message:
     if isinstance(said, str):
         message = Message("user", said)
     elif _are_parts(said):
-        given = cast("Iterable[object]", said)
-        message = Message.of("user", [piece for part in given for piece in _pieces(part, read_image)])
+        content, images = read_content(list(cast("Iterable[object]", said)), index=None, read_image=read_image)
+        message = Message("user", content, images=images)
     else:
         raise InvalidMessages(f"the turn is a {type(said).__name__}: give a string, or a list of strings and pictures")
     if not message.content.strip() and not message.images:
@@ -76,8 +67,7 @@ def user_message(said: object, read_image: PictureReader) -> Message:
 def may_hold_pictures(said: object, history: object = None) -> bool:
     """Whether there may be something in a turn or its history that must be read."""
     items = cast("Sequence[object]", history) if isinstance(history, Sequence) else ()
-    contents = [cast("Mapping[str, object]", item).get("content") for item in items if isinstance(item, Mapping)]
-    return _are_parts(said) or any(map(_are_parts, contents))
+    return _are_parts(said) or any(_are_parts(_content_of(item)) for item in items)
 
 
 def check_words(text: object) -> str:
@@ -97,12 +87,8 @@ def _are_parts(value: object) -> bool:
     return isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)
 
 
-def _pieces(part: object, read_image: PictureReader) -> Iterator[str | Image]:
-    if isinstance(part, str):
-        yield part
-    elif isinstance(part, Mapping):
-        content, images = read_content([part], index=None, read_image=read_image)
-        yield from (placed.image for placed in images)
-        yield content
-    else:
-        yield read_image(part)
+def _content_of(item: object) -> object:
+    """What the user says in an item of a history, of any form but a message, which was read."""
+    if isinstance(item, Mapping):
+        return cast("Mapping[str, object]", item).get("content")
+    return cast("Sequence[object]", item)[0] if isinstance(item, list | tuple) and item else None
