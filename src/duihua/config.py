@@ -18,6 +18,7 @@ from duihua.engine.settings import EngineSettings
 from duihua.errors import ConfigError, InvalidParameter
 from duihua.sampling import Sampling
 from duihua.server.settings import ServeSettings
+from duihua.terminal.graphics import graphics_known
 from duihua.terminal.settings import Graphics, Language, TerminalSettings
 from duihua.terminal.values import from_text, from_value
 from duihua.tools.settings import ToolSettings
@@ -43,14 +44,6 @@ _PREFIX: Final = "DUIHUA_"
 _OTHER_VARIABLES: Final = ("DUIHUA_CONFIG", "DUIHUA_DEBUG")
 _TOLD_IN_FULL: Final = ("serve", "tools", "web")  # tables whose variables have the table in their name
 _SHORT_FLAGS: Final = {"model.model": "MODEL", "terminal.language": "--lang", "tools.built_in": "--tools"}
-_KITTYS: Final = ("xterm-kitty", "xterm-ghostty")  # values of TERM
-_GRAPHICS: Final[Mapping[str | None, Graphics]] = {  # TERM_PROGRAM -> what it draws
-    "ghostty": "kitty",
-    "iTerm.app": "iterm2",
-    "iTerm2": "iterm2",
-    "WezTerm": "iterm2",
-    "mintty": "iterm2",
-}
 _T = TypeVar("_T")
 
 
@@ -265,30 +258,15 @@ def wants_color(
 
 
 def graphics_of(
-    setting: Literal["auto", "kitty", "iterm2", "never"],
+    setting: Literal["auto", "kitty", "iterm2", "sixel", "never"],
     *,
     is_terminal: bool,
     environ: Mapping[str, str] | None = None,
 ) -> Graphics | None:
-    """How this terminal draws pictures, None where it does not.
-
-    "auto" knows terminals by what they say of themselves in the environment. It is never asked: what answers, and does
-    not understand, would write on the line. A multiplexer between the two, NO_COLOR or TERM=dumb means none.
-    """
-    environ = os.environ if environ is None else environ
+    """How this terminal draws pictures, None where it does not; "auto": as the environment says of it."""
     if not is_terminal or setting == "never":
         return None
-    if setting != "auto":
-        return setting
-    name = environ.get("TERM", "")
-    if environ.get("NO_COLOR") or name == "dumb" or name.startswith(("tmux", "screen")):
-        return None
-    if any(variable in environ for variable in ("TMUX", "STY", "ZELLIJ")):
-        return None
-    if name in _KITTYS or "KITTY_WINDOW_ID" in environ:
-        return "kitty"
-    programs = (environ.get("TERM_PROGRAM"), environ.get("LC_TERMINAL"))  # the second one passes through ssh
-    return next((_GRAPHICS[program] for program in programs if program in _GRAPHICS), None)
+    return graphics_known(os.environ if environ is None else environ) if setting == "auto" else setting
 
 
 def _path_as_text(name: str, value: object) -> str | None:

@@ -56,6 +56,15 @@ def test_it_never_takes_more_room_than_it_may_and_is_not_blown_up(size: tuple[in
     assert cells in keys[0].split(",")
 
 
+@pytest.mark.parametrize(("size", "drawn"), [((1600, 1000), (240, 150)), ((100, 400), (40, 160)), ((16, 16), (16, 16))])
+def test_sixel_is_told_in_the_terminal_s_own_pixels(size: tuple[int, int], drawn: tuple[int, int]) -> None:
+    sequence = preview(picture(*size), "sixel")
+    assert sequence.startswith(f'\x1bP0;1;0q"1;1;{drawn[0]};{drawn[1]}#')
+    assert sequence.endswith("-\x1b\\")
+    assert sequence[1:-2].isprintable()
+    assert sequence[1:-2].isascii()
+
+
 def test_it_is_the_picture() -> None:
     shown, _ = of_kitty(preview(read_pixels(flag()), "kitty"))
     assert (shown.mode, shown.tobytes()) == ("RGB", flag().tobytes())

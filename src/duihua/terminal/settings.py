@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["Graphics", "Language", "TerminalSettings"]
 
 Language = Literal["en", "zh"]
-Graphics = Literal["kitty", "iterm2"]
+Graphics = Literal["kitty", "iterm2", "sixel"]
 """How a terminal is told to draw a picture: see `duihua.terminal.preview`."""
 
 
@@ -33,7 +33,7 @@ class TerminalSettings:
     think: bool | None = None  # whether the model thinks before it answers; None: as its template has it
     thinking: Literal["show", "hide"] = "show"  # thinking on the screen: as it comes, or one line about it
     max_thinking_tokens: int | None = None  # after these the model must answer; None: no limit of its own
-    preview: Literal["auto", "kitty", "iterm2", "never"] = "auto"  # how pictures are drawn; "auto": if the terminal can
+    preview: Literal["auto", "kitty", "iterm2", "sixel", "never"] = "auto"  # how to draw pictures; "auto": if possible
 
     def __post_init__(self) -> None:
         if self.max_thinking_tokens is not None and self.max_thinking_tokens < 0:
