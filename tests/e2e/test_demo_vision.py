@@ -65,6 +65,13 @@ def test_at_the_keyboard_the_first_of_two_pictures_is_remembered(home: Path, eng
         assert person.exit_code() == 0
 
 
+def test_pictures_of_the_command_line_are_drawn_like_those_of_the_conversation(home: Path) -> None:
+    flags = ("--image", str(RED_CIRCLE), "--image", str(SHAPES), "--preview", "sixel")
+    with Person((*words("transformers"), *flags), environment(home)) as person:
+        person.sees_line(">", within_s=200)
+        assert person.raw.count("\x1bP") == 2  # so one of Sixel's begins
+
+
 @pytest.fixture(scope="module", params=ENGINES)
 def client(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenAI]:
     place = tmp_path_factory.mktemp(request.param)

@@ -137,6 +137,8 @@ def _talk(
                 shows_thinking=settings.terminal.thinking == "show",
             )
             equip(session, settings, toolbox, form)
+            for image in images:
+                await session.draw(image)
             await front(session)
 
     _finish(run_to_end(run()))

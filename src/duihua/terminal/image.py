@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import unicodedata
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
@@ -77,8 +76,5 @@ async def _take(session: Session, read: _Read) -> None:
     except RequestError as error:
         session.tell(error)
         return
-    if session.graphics is not None:
-        from duihua.terminal.preview import preview
-
-        session.output.draw(await asyncio.to_thread(preview, image, session.graphics))
+    await session.draw(image)
     session.pictures.append(image)  # the prompt says so

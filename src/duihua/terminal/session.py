@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -70,6 +71,13 @@ class Session:
         """Each picture that is staged in a few words."""
         count = self.conversation.chat.image_tokens
         return [picture_line(self.say, image, count(image)) for image in self.pictures]
+
+    async def draw(self, image: Image) -> None:
+        """Show a small preview of a picture, where the terminal draws them."""
+        if self.graphics is not None:
+            from duihua.terminal.preview import preview
+
+            self.output.draw(await asyncio.to_thread(preview, image, self.graphics))
 
     def stage(self, images: Sequence[Image]) -> None:
         """Have these pictures, and no others, go with the next message."""
