@@ -11,7 +11,7 @@ from chat.talk import chat, engine, ids
 from chat.test_schemas import HERMES_TEMPLATE
 from duihua.parsing.hermes import HERMES
 from prompt import traits
-from server.asgi import HELLO, Server, ask, asked, serving
+from server.asgi import HELLO, Reply, Server, ask, asked, serving
 from server.test_functions import ADD
 from server.test_pictures import content, seeing_server, url_of
 
@@ -111,8 +111,13 @@ def test_pictures_are_counted_as_a_turn_counts_them_and_their_tokens_are_listed(
     over = engine("red", max_images=2)
     server = seeing_server(over)
     messages = content(url_of(20, 10), url_of(8, 6, "blue"))
-    found = tokenize(server, messages=messages, return_token_strs=True).json()
-    assert found["count"] == len(found["tokens"]) == asked(server, messages).json()["usage"]["prompt_tokens"]
+
+    async def both() -> tuple[Reply, Reply]:
+        fields = {"messages": messages, "return_token_strs": True}
+        return await server.fetch("POST", "/tokenize", fields), await server.chat(messages)
+
+    found, told = (reply.json() for reply in asyncio.run(both()))
+    assert found["count"] == len(found["tokens"]) == told["usage"]["prompt_tokens"]
     picture = ids("<|image_pad|>")[0]
     given = over.requests[0].token_ids
     assert [token for token in found["tokens"] if token != picture] == [token for token in given if token != picture]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Final
 
 from duihua.chat.protocol import ModelInfo
@@ -13,15 +14,17 @@ from duihua.errors import InvalidImage, UnsupportedFeature
 from duihua.image import Image
 from duihua.messages import ImageAt, Message
 from duihua.server.settings import ServeSettings
+from duihua.vision.address import Reach
 from duihua.vision.bounds import Bounds, check_count
 from duihua.vision.known import KnownImages
 
 if TYPE_CHECKING:
+    from duihua.vision.door import Resolve
     from duihua.vision.fetch import Fetcher
 
 __all__ = ["Pictures", "Wanted"]
 
-_AT_ONCE: Final = 2  # pictures that are decoded at the same time, of all requests
+_DECODERS: Final = 2  # threads, which decode the pictures of all requests
 _LOW: Final = 512  # pixels of the longer side under `detail: "low"`, as OpenAI has it
 
 
@@ -37,14 +40,24 @@ class Wanted:
 
 
 class Pictures:
-    """Reads what requests show. Belongs to one event loop.
+    """Reads what requests show. Belongs to one event loop; `close` lets its threads go.
 
+    A thread cannot be cancelled: one that decodes for a client who left is still one of the few that there are.
     A picture that was read before is known by the checksum of its file: a client without state, which sends every
     picture again with every turn, pays for decoding it once.
     """
 
-    def __init__(self, settings: ServeSettings) -> None:
+    def __init__(self, settings: ServeSettings, *, reach: Reach = Reach(), resolve: Resolve | None = None) -> None:
+        """Read nothing yet.
+
+        Args:
+            settings: the bounds, and whether anything is fetched and which hosts from.
+            reach: where else a fetch may lead; its hosts are those of the settings.
+            resolve: the resolver of hosts; None: the system's.
+        """
         self._settings = settings
+        self._reach = replace(reach, hosts=tuple(settings.image_domains) or None)
+        self._resolve = resolve
         self._bounds = Bounds(
             max_bytes=settings.max_image_bytes,
             max_pixels=settings.max_image_pixels,
@@ -52,7 +65,11 @@ class Pictures:
             seconds=settings.image_seconds,
         )
         self._known = KnownImages()
-        self._gate = asyncio.Semaphore(_AT_ONCE)
+        self._pool = ThreadPoolExecutor(_DECODERS, "duihua-pictures")
+
+    def close(self) -> None:
+        """Let the threads go; what waits for one is given up."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def shown(self, messages: Sequence[Message], wanted: Sequence[Wanted]) -> list[Message]:
         """The messages with their pictures in place; cancelling gives up what is not read yet.
@@ -112,23 +129,24 @@ class Pictures:
         if wanted.url[:5].lower() != "data:":
             image = await self._fetcher.fetch(wanted.url)
             return await self._made_low(image) if wanted.is_low else image
-        async with self._gate:
-            image = await asyncio.to_thread(self._known.read_data_url, wanted.url, bounds=self._bounds)
+        image = await self._decoded(partial(self._known.read_data_url, wanted.url, bounds=self._bounds))
         return await self._made_low(image) if wanted.is_low else image
 
     async def _made_low(self, image: Image) -> Image:
         from duihua.vision.pixels import shrunk
 
-        async with self._gate:
-            return await asyncio.to_thread(shrunk, image, _LOW)
+        return await self._decoded(partial(shrunk, image, _LOW))
+
+    async def _decoded(self, work: Callable[[], Image]) -> Image:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
     @cached_property
     def _fetcher(self) -> Fetcher:
-        from duihua.vision.address import Reach
+        from duihua.vision.door import resolve_host
         from duihua.vision.fetch import Fetcher
 
-        domains = tuple(self._settings.image_domains) or None
-        return Fetcher(self._bounds, reach=Reach(hosts=domains), known=self._known)
+        resolve = self._resolve or resolve_host
+        return Fetcher(self._bounds, reach=self._reach, resolve=resolve, known=self._known, pool=self._pool)
 
 
 def _without_name(error: InvalidImage) -> str:

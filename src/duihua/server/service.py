@@ -143,6 +143,7 @@ class Service:
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.pictures.close()
         if self.tracer is not None:
             await asyncio.to_thread(self.tracer.close)
 

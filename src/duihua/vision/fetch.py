@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from concurrent.futures import Executor
+from functools import partial
 from urllib.parse import unquote
 
 from duihua.image import Image
@@ -28,6 +30,7 @@ class Fetcher:
         resolve: Resolve = resolve_host,
         ssl_context: ssl.SSLContext | None = None,
         known: KnownImages | None = None,
+        pool: Executor | None = None,
     ) -> None:
         """Set what holds for every fetch; nothing is asked yet.
 
@@ -37,6 +40,7 @@ class Fetcher:
             resolve: the resolver, called once for each host on the way.
             ssl_context: which certificates hold; None: those that the system trusts. They are always checked.
             known: where pictures are remembered, so that one that comes again is not decoded again.
+            pool: the threads that decode, which stay the caller's to close; None: the event loop's own.
 
         Raises:
             ValueError: the SSL context checks no certificates.
@@ -44,6 +48,7 @@ class Fetcher:
         self._bounds = bounds
         self._download = Download("image/*", bounds, reach=reach, resolve=resolve, ssl_context=ssl_context)
         self._read = read_bytes if known is None else known.read_bytes
+        self._pool = pool
 
     async def fetch(self, url: str) -> Image:
         """The picture at an http or https URL; its name is the last part of the path.
@@ -55,7 +60,8 @@ class Fetcher:
         """
         name = _name_of(url)
         found = await self._download.get(url, name)
-        return await asyncio.to_thread(self._read, found.data, bounds=self._bounds, name=name)
+        read = partial(self._read, found.data, bounds=self._bounds, name=name)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, read)
 
 
 def _name_of(url: str) -> str:
