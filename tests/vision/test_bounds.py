@@ -1,7 +1,7 @@
 import pytest
 
 from duihua.errors import InvalidImage
-from duihua.vision.bounds import Bounds, check_bytes, check_count, check_size
+from duihua.vision.bounds import Bounds, Budget, check_bytes, check_count, check_size
 from duihua.vision.read import read_bytes
 from vision.pictures import encoded, flag
 
@@ -38,4 +38,13 @@ def test_the_pictures_of_a_request_are_counted_and_added_up() -> None:
     assert refused.value.why == "count"
     with pytest.raises(InvalidImage, match=rf"the 3 pictures have {3 * len(image.data)} bytes together") as refused:
         check_count([image] * 3, Bounds(max_total_bytes=3 * len(image.data) - 1))
+    assert refused.value.why == "total"
+
+
+def test_a_budget_is_for_all_of_them() -> None:
+    budget = Budget(Bounds(max_total_bytes=100))
+    budget.take(60)
+    budget.take(40)
+    with pytest.raises(InvalidImage, match="more than 100 bytes together") as refused:
+        budget.take(1)
     assert refused.value.why == "total"

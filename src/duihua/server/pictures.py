@@ -15,7 +15,7 @@ from duihua.image import Image
 from duihua.messages import ImageAt, Message
 from duihua.server.settings import ServeSettings
 from duihua.vision.address import Reach
-from duihua.vision.bounds import Bounds, check_count
+from duihua.vision.bounds import Bounds, Budget
 from duihua.vision.known import KnownImages
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["Pictures", "Wanted"]
 
 _DECODERS: Final = 2  # threads, which decode the pictures of all requests
+_FETCHES: Final = 16  # pictures of all requests that are fetched at the same time
+_FETCHES_OF_ONE: Final = 4  # of these, those of one request
 _LOW: Final = 512  # pixels of the longer side under `detail: "low"`, as OpenAI has it
 
 
@@ -37,6 +39,22 @@ class Wanted:
     where: str  # "messages[0].content[1]"
     url: str
     is_low: bool = False  # few pixels are enough
+
+
+class _Reading:
+    """The pictures of one request while they are read, and what they may use."""
+
+    def __init__(self, bounds: Bounds) -> None:
+        self.bytes = Budget(bounds)
+        self.fetches = asyncio.Semaphore(_FETCHES_OF_ONE)
+        self.tasks: list[asyncio.Task[Image | InvalidImage]] = []  # in the order of the request
+
+    def give_up_later(self) -> None:
+        """Read nothing more behind the picture whose task this is: it is refused, and the first is what is told."""
+        for task in reversed(self.tasks):
+            if task is asyncio.current_task():
+                return
+            task.cancel()
 
 
 class Pictures:
@@ -62,9 +80,11 @@ class Pictures:
             max_bytes=settings.max_image_bytes,
             max_pixels=settings.max_image_pixels,
             max_images=settings.max_request_images,
+            max_total_bytes=max(Bounds().max_total_bytes, settings.max_image_bytes),
             seconds=settings.image_seconds,
         )
         self._known = KnownImages()
+        self._fetches = asyncio.Semaphore(_FETCHES)
         self._pool = ThreadPoolExecutor(_DECODERS, "duihua-pictures")
 
     def close(self) -> None:
@@ -75,7 +95,8 @@ class Pictures:
         """The messages with their pictures in place; cancelling gives up what is not read yet.
 
         Raises:
-            InvalidImage: a picture that cannot be taken, by its place in the request; or too many of them.
+            InvalidImage: a picture that cannot be taken, by its place in the request; or too many of them, or too large
+                ones together: then nothing more is fetched.
             UnsupportedFeature: a URL, where this server fetches none.
         """
         if len(wanted) > self._bounds.max_images:
@@ -84,17 +105,17 @@ class Pictures:
                 "leave earlier ones out",
                 why="count",
             )
-        async with asyncio.TaskGroup() as group:
-            reading = [group.create_task(self._outcome(each)) for each in wanted]
-        images = [task.result() for task in reading]
-        for image in images:
+        reading = _Reading(self._bounds)
+        try:
+            async with asyncio.TaskGroup() as group:
+                reading.tasks += [group.create_task(self._outcome(each, reading)) for each in wanted]
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from None
+        result = list(messages)
+        for each, task in zip(wanted, reading.tasks, strict=True):
+            image, message = task.result(), result[each.message]
             if isinstance(image, InvalidImage):
                 raise image
-        read = [image for image in images if isinstance(image, Image)]
-        check_count(read, self._bounds)
-        result = list(messages)
-        for each, image in zip(wanted, read, strict=True):
-            message = result[each.message]
             result[each.message] = replace(message, images=(*message.images, ImageAt(each.at, image)))
         return result
 
@@ -118,18 +139,23 @@ class Pictures:
                     each.where, "this server fetches no pictures (--allow-image-urls): send it as a data URL"
                 )
 
-    async def _outcome(self, wanted: Wanted) -> Image | InvalidImage:
-        """A picture, or why there is none: a group would wrap the error, and the first in order is to be told."""
+    async def _outcome(self, wanted: Wanted, reading: _Reading) -> Image | InvalidImage:
+        """A picture, or why there is none, for the first in order is to be told; what ends all of them is raised."""
         try:
-            return await self._read(wanted)
+            return await self._read(wanted, reading)
         except InvalidImage as error:
+            if error.why == "total":
+                raise
+            reading.give_up_later()
             return InvalidImage(_without_name(error), why=error.why, name=wanted.where)
 
-    async def _read(self, wanted: Wanted) -> Image:
-        if wanted.url[:5].lower() != "data:":
-            image = await self._fetcher.fetch(wanted.url)
-            return await self._made_low(image) if wanted.is_low else image
-        image = await self._decoded(partial(self._known.read_data_url, wanted.url, bounds=self._bounds))
+    async def _read(self, wanted: Wanted, reading: _Reading) -> Image:
+        if wanted.url[:5].lower() == "data:":
+            image = await self._decoded(partial(self._known.read_data_url, wanted.url, bounds=self._bounds))
+            reading.bytes.take(len(image.data))
+        else:
+            async with reading.fetches, self._fetches:
+                image = await self._fetcher.fetch(wanted.url, budget=reading.bytes)
         return await self._made_low(image) if wanted.is_low else image
 
     async def _made_low(self, image: Image) -> Image:

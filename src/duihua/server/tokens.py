@@ -55,6 +55,7 @@ async def tokenize(service: Service, exchange: Exchange) -> None:
 
     Raises:
         RequestError: neither or both of `prompt` and `messages`, or what the conversation itself is refused for.
+        EngineBusy, Refusal, TimeoutError: there are pictures, and no room or no time for them.
     """
     asked = decoded(await exchange.body(service.settings.max_body_bytes), TokenizeRequest)
     model_named(asked.model, service.chat, service.settings)
@@ -87,10 +88,21 @@ async def tokenize(service: Service, exchange: Exchange) -> None:
 async def _encoded(
     service: Service, messages: list[Message], wanted: Sequence[Wanted], options: TurnOptions
 ) -> tuple[int, ...]:
-    """The ids of a conversation as the model reads it, after its pictures were read."""
-    if wanted:
-        messages = await service.pictures.shown(messages, wanted)
-    return await service.chat.encode(messages, options)
+    """The ids of a conversation as the model reads it, after its pictures were read.
+
+    With pictures it is admitted as a turn is, and has as long: they may have to be fetched.
+    """
+    if not wanted:
+        return await service.chat.encode(messages, options)
+    with service.running.job() as job:
+        try:
+            async with asyncio.timeout(service.settings.deadline_seconds):
+                messages = await service.pictures.shown(messages, wanted)
+                return await service.chat.encode(messages, options)
+        except asyncio.CancelledError:
+            if not job.is_cancelled_by_us() or job.ended_by is None:
+                raise
+            raise job.ended_by from None
 
 
 async def _unless_left(exchange: Exchange, work: Coroutine[Any, Any, tuple[int, ...]]) -> tuple[int, ...] | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from duihua.image import Image
 from duihua.vision.refusal import refusal
 
-__all__ = ["Bounds", "check_bytes", "check_count", "check_size"]
+__all__ = ["Bounds", "Budget", "check_bytes", "check_count", "check_size"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +29,23 @@ class Bounds:
         for name in self.__slots__:
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be more than nothing")
+
+
+class Budget:
+    """What is left of the bytes that the pictures of one request may have together; taken from while they come."""
+
+    def __init__(self, bounds: Bounds) -> None:
+        self._most = self._left = bounds.max_total_bytes
+
+    def take(self, count: int) -> None:
+        """So many bytes more; raises InvalidImage ("total") where they are too many."""
+        self._left -= count
+        if self._left < 0:
+            raise refusal(
+                "total",
+                f"the pictures have more than {self._most:,} bytes together, which is the most: "
+                "send fewer, or smaller ones",
+            )
 
 
 def check_bytes(count: int, bounds: Bounds, name: str = "") -> None:

@@ -20,7 +20,7 @@ from urllib.parse import urljoin
 import httpcore2
 
 from duihua.vision.address import Address, Place, Reach, place_of
-from duihua.vision.bounds import Bounds, check_bytes
+from duihua.vision.bounds import Bounds, Budget, check_bytes
 from duihua.vision.door import Door, Resolve, resolve_host
 from duihua.vision.refusal import refusal
 
@@ -76,29 +76,30 @@ class Download:
         self._resolve = resolve
         self._given_context = ssl_context
 
-    async def get(self, url: str, name: str = "") -> Downloaded:
+    async def get(self, url: str, name: str = "", budget: Budget | None = None) -> Downloaded:
         """What is at a URL. Cancelling closes the connection.
 
         Args:
             name: what errors call it.
+            budget: of this file and others together.
 
         Raises:
-            InvalidImage: "scheme", "url", "address", "redirects", "status", "connection", "bytes" or "time". No address
-                that a host leads to is told.
+            InvalidImage: "scheme", "url", "address", "redirects", "status", "connection", "bytes", "total" or "time".
+                No address that a host leads to is told.
         """
         try:
             async with asyncio.timeout(self._bounds.seconds):
-                return await self._follow(url, name)
+                return await self._follow(url, name, budget)
         except TimeoutError as error:
             raise refusal(
                 "time", f"it did not come within {self._bounds.seconds:g} seconds: try again, or send the file", name
             ) from error
 
-    async def _follow(self, url: str, name: str) -> Downloaded:
+    async def _follow(self, url: str, name: str, budget: Budget | None) -> Downloaded:
         """What is at a URL, through its redirects."""
         place = place_of(url, name)
         for _ in range(self._reach.redirects + 1):
-            answer = await self._ask(place, name)
+            answer = await self._ask(place, name, budget)
             if not isinstance(answer, str):
                 return Downloaded(*answer, url)
             url = _joined(url, answer, name)
@@ -107,7 +108,7 @@ class Download:
                 raise refusal("redirects", f"{before.netloc} leads from https to http: give the last URL", name)
         raise refusal("redirects", f"it leads on more than {self._reach.redirects} times: give the last URL", name)
 
-    async def _ask(self, place: Place, name: str) -> tuple[bytes, str] | str:
+    async def _ask(self, place: Place, name: str, budget: Budget | None) -> tuple[bytes, str] | str:
         """What is at a place: a file and its type, or the URL that it leads on to."""
         self._reach.check(place, name)
         door = Door(await self._addresses(place, name), self._bounds.seconds)
@@ -118,7 +119,7 @@ class Download:
         connection = httpcore2.AsyncHTTPConnection(origin, self._ssl_context, network_backend=door)
         try:
             async with connection.stream("GET", url, headers=headers) as response:
-                return await self._answer(response, place, name)
+                return await self._answer(response, place, name, budget)
         except _FAILURES as error:
             raise refusal("connection", _failure(error, place), name) from error
         finally:
@@ -137,7 +138,9 @@ class Download:
             raise refusal("address", f"{place.host} is no host of the public internet: send the file itself", name)
         return addresses
 
-    async def _answer(self, response: httpcore2.Response, place: Place, name: str) -> tuple[bytes, str] | str:
+    async def _answer(
+        self, response: httpcore2.Response, place: Place, name: str, budget: Budget | None
+    ) -> tuple[bytes, str] | str:
         headers = {key.decode("latin-1").lower(): value.decode("latin-1") for key, value in response.headers}
         if response.status in _REDIRECTS and "location" in headers:
             return headers["location"].strip()
@@ -152,6 +155,8 @@ class Download:
         async for part in response.aiter_stream():
             data += part
             check_bytes(len(data), self._bounds, name)
+            if budget is not None:
+                budget.take(len(part))
         return bytes(data), headers.get("content-type", "").strip()
 
     @cached_property

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from duihua.image import Image
 from duihua.vision.address import Reach
-from duihua.vision.bounds import Bounds
+from duihua.vision.bounds import Bounds, Budget
 from duihua.vision.door import Resolve, resolve_host
 from duihua.vision.download import Download
 from duihua.vision.known import KnownImages
@@ -50,16 +50,18 @@ class Fetcher:
         self._read = read_bytes if known is None else known.read_bytes
         self._pool = pool
 
-    async def fetch(self, url: str) -> Image:
-        """The picture at an http or https URL; its name is the last part of the path.
+    async def fetch(self, url: str, *, name: str = "", budget: Budget | None = None) -> Image:
+        """The picture at an http or https URL. It is decoded once, in a thread. Cancelling closes the connection.
 
-        It is decoded once, in a thread. Cancelling closes the connection.
+        Args:
+            name: what it is called; "": the last part of the path.
+            budget: of this file and others together.
 
         Raises:
             InvalidImage: as `duihua.vision.download.Download.get` and `duihua.vision.read.read_bytes`.
         """
-        name = _name_of(url)
-        found = await self._download.get(url, name)
+        name = name or _name_of(url)
+        found = await self._download.get(url, name, budget)
         read = partial(self._read, found.data, bounds=self._bounds, name=name)
         return await asyncio.get_running_loop().run_in_executor(self._pool, read)
 
