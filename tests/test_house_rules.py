@@ -70,6 +70,7 @@ ABOUT_NO_MODULE = {
     "chat/test_images.py": "pictures through a chat and a conversation",
     "checkpoint/test_models_page.py": "docs/models.md",
     "prompt/test_window_images.py": "pictures in the window, prompt/window.py",
+    "server/test_picture_urls.py": "pictures that a server fetches, server/pictures.py",
     "server/test_picture_work.py": "what pictures cost at once, server/pictures.py",
     "demo/test_bundled.py": "the bundled demo's files and what it can do",
     "demo/vision/test_bundled.py": "the files and figures of the bundled demo that sees",
