@@ -15,11 +15,16 @@ from duihua.engine.scripted import ScriptedEngine
 from duihua.errors import InvalidImage, UnsupportedFeature
 from duihua.image import Image
 from duihua.messages import Message
+from duihua.prompt.encoder import PromptEncoder
+from duihua.prompt.images import ImagePlacer
+from duihua.prompt.template import ChatTemplate
 from duihua.server.pictures import Pictures, Wanted
 from duihua.server.settings import ServeSettings
 from prompt import traits
 from prompt.dialogues import seeing
 from server.asgi import Reply, Server, asked, serving
+from vision.pictures import encoded
+from vision.web import ANYWHERE, Names, reply, site
 
 
 def url_of(width: int = 8, height: int = 6, colour: str = "red") -> str:
@@ -142,6 +147,39 @@ def test_pictures_of_a_request_reach_the_engine_and_are_counted_in_its_usage() -
     assert whole.json()["usage"]["prompt_tokens"] == over.requests[0].prompt_tokens
     assert streamed.chunks[-1]["usage"]["prompt_tokens"] == over.requests[0].prompt_tokens
     assert streamed.text == whole.text == "red"
+
+
+def refusing_encoder() -> PromptEncoder:
+    """An encoder of a model that takes no long pictures."""
+
+    def count(width: int, height: int) -> int:
+        if max(width, height) > 200 * min(width, height):
+            raise ValueError("the ratio must be below 200")
+        return 4
+
+    template, form = traits.SEEING["chatml"]
+    placer = ImagePlacer(form, traits.tokenizer(), count)
+    return PromptEncoder(traits.tokenizer(), ChatTemplate(template), images=placer)
+
+
+@pytest.mark.parametrize("fetched", [False, True])
+def test_a_shape_that_the_model_does_not_take_is_told_by_its_place(fetched: bool) -> None:
+    async def refusals() -> list[Reply]:
+        over = chat(engine("red", max_images=4), traits.SEEING["chatml"][0], encoder=refusing_encoder())
+        server = Server(over, allow_image_urls=True)
+        server.service.pictures = Pictures(server.service.settings, reach=ANYWHERE, resolve=Names())
+        file = reply(encoded(Pillow.new("RGB", (500, 2))))
+        async with site({"/strip.png": file}) as web:
+            strip = web.url("/strip.png") if fetched else url_of(500, 2)
+            talk = [*content(url_of()), {"role": "assistant", "content": "red"}, *content(url_of(), strip, url_of())]
+            return [await server.chat(content(strip)), await server.chat(talk, stream=True)]
+
+    places = ["messages[0].content[0]", "messages[2].content[1]"]
+    for place, refused in zip(places, asyncio.run(refusals()), strict=True):
+        assert (refused.status, refused.error["why"], refused.error["param"]) == (400, "shape", place)
+        assert refused.error["message"] == (
+            f"{place}: the model's image processor does not take 500 x 2 pixels (the ratio must be below 200): cut it"
+        )
 
 
 def test_what_cannot_be_shown_is_refused_before_a_stream_and_the_server_answers_on() -> None:

@@ -6,7 +6,7 @@ from PIL import ImageOps
 
 from duihua.errors import InvalidImage
 from duihua.image import Image
-from duihua.vision.pixels import decode, encode_png
+from duihua.vision.pixels import decode, encode_png, shrunk
 from duihua.vision.read import read_bytes
 from vision.pictures import BLUE, RED, WAYS, WHITE, encoded, exif, flag, gradient
 
@@ -175,3 +175,11 @@ def test_a_picture_that_nobody_checked_may_be_broken() -> None:
     with pytest.raises(InvalidImage, match=r"flag\.png: the PNG file is damaged") as refused:
         decode(Image(encoded(flag())[:60] + encoded(flag())[-12:], 16, 32, name="flag.png"))
     assert refused.value.why == "truncated"
+
+
+@pytest.mark.parametrize("size", [(600, 3), (1000, 5), (3980, 20), (32_768, 164), (3, 600), (20, 3999)])
+def test_a_shape_that_models_just_take_is_no_narrower_when_it_is_shrunk(size: tuple[int, int]) -> None:
+    image = shrunk(Image(encoded(Pillow.new("RGB", size)), *size), 512)
+    sides = sorted((image.width, image.height))
+    assert sides[1] == 512
+    assert sides[1] / sides[0] <= 200

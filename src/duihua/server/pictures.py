@@ -60,6 +60,8 @@ class _Reading:
 class Pictures:
     """Reads what requests show. Belongs to one event loop; `close` lets its threads go.
 
+    A picture is called by its place in the request, so that whoever refuses it later names that.
+
     A thread cannot be cancelled: one that decodes for a client who left is still one of the few that there are.
     A picture that was read before is known by the checksum of its file: a client without state, which sends every
     picture again with every turn, pays for decoding it once.
@@ -147,15 +149,16 @@ class Pictures:
             if error.why == "total":
                 raise
             reading.give_up_later()
-            return InvalidImage(_without_name(error), why=error.why, name=wanted.where)
+            return error
 
     async def _read(self, wanted: Wanted, reading: _Reading) -> Image:
         if wanted.url[:5].lower() == "data:":
-            image = await self._decoded(partial(self._known.read_data_url, wanted.url, bounds=self._bounds))
+            read = partial(self._known.read_data_url, wanted.url, bounds=self._bounds, name=wanted.where)
+            image = await self._decoded(read)
             reading.bytes.take(len(image.data))
         else:
             async with reading.fetches, self._fetches:
-                image = await self._fetcher.fetch(wanted.url, budget=reading.bytes)
+                image = await self._fetcher.fetch(wanted.url, name=wanted.where, budget=reading.bytes)
         return await self._made_low(image) if wanted.is_low else image
 
     async def _made_low(self, image: Image) -> Image:
@@ -173,7 +176,3 @@ class Pictures:
 
         resolve = self._resolve or resolve_host
         return Fetcher(self._bounds, reach=self._reach, resolve=resolve, known=self._known, pool=self._pool)
-
-
-def _without_name(error: InvalidImage) -> str:
-    return str(error).removeprefix(f"{error.name}: ") if error.name else str(error)
