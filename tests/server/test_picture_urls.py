@@ -20,12 +20,18 @@ FLAG = reply(encoded(flag()))
 
 
 def other_names() -> Names:
-    return Names(**{"other.test": "127.0.0.1", f"cdn.{HOST}": "127.0.0.1"})
+    return Names(**{"other.test": "127.0.0.1", f"cdn.{HOST}": "127.0.0.1", "xn--mnchen-3ya.test": "127.0.0.1"})
 
 
 @pytest.mark.parametrize(
     ("domains", "host"),
-    [((), HOST), ((HOST,), HOST), (("other.test", HOST), HOST), ((f"*.{HOST}",), f"cdn.{HOST}")],
+    [
+        ((), HOST),
+        ((HOST,), HOST),
+        (("other.test", HOST), HOST),
+        ((f"*.{HOST}",), f"cdn.{HOST}"),
+        (("München.test",), "münchen.test"),
+    ],
 )
 def test_a_picture_of_a_listed_host_is_fetched(domains: tuple[str, ...], host: str) -> None:
     async def work() -> None:

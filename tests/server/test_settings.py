@@ -66,3 +66,38 @@ def test_numbers_out_of_range_are_refused_by_name(name: str, value: float) -> No
 
 def test_zero_means_never_where_it_may() -> None:
     ServeSettings(port=0, drain_seconds=0, ping_seconds=0, restart_engine=0, max_logprobs=0)
+
+
+@pytest.mark.parametrize(
+    ("domain", "host"),
+    [
+        ("example.org", "example.org"),
+        ("Example.ORG.", "example.org"),
+        ("*.example.org", "*.example.org"),
+        ("münchen.de", "xn--mnchen-3ya.de"),
+        ("*.例子.中国", "*.xn--fsqu00a.xn--fiqs8s"),
+        ("xn--mnchen-3ya.de", "xn--mnchen-3ya.de"),
+        ("93.184.216.34", "93.184.216.34"),
+        ("localhost", "localhost"),
+    ],
+)
+def test_hosts_of_pictures_are_those_of_urls(domain: str, host: str) -> None:
+    settings = ServeSettings(allow_image_urls=True, image_domains=[domain])
+    settings.check()
+    assert settings.image_hosts == (host,)
+
+
+@pytest.mark.parametrize(
+    "domain",
+    ["https://other.org", ".example.org", "example.org:443", "*", "*.", "", " ", "example.org/a", "a..b", "*example.org",
+     "a.*.org", "*.*.org", "user@example.org", "2130706433", "*.127.0.0.1", "a b.org", "-.例\0"],
+)  # fmt: skip
+def test_what_is_no_host_of_pictures_is_refused(domain: str) -> None:
+    with pytest.raises(ConfigError, match=r"is no host: write it as in example\.org") as refused:
+        ServeSettings(allow_image_urls=True, image_domains=["example.org", domain]).check()
+    assert f"--image-domain {domain}:" in str(refused.value)
+
+
+def test_hosts_of_pictures_without_fetching_are_refused() -> None:
+    with pytest.raises(ConfigError, match="give --allow-image-urls too"):
+        ServeSettings(image_domains=["example.org"]).check()

@@ -94,8 +94,8 @@ FRONT_FLAGS: Final = (
     ),
     Flag(
         "serve.image_domains",
-        "Fetch pictures from this host only (*.example.org: all below it); may be given several times.",
-        "只从这个主机抓取图片（*.example.org 表示其下所有主机）；可写多次。",
+        "Of public hosts, fetch pictures from this one only (*.example.org: all below it); may be given several times.",
+        "公网主机中只从这个主机抓取图片（*.example.org 表示其下所有主机）；可写多次。",
         names=("--image-domain",),
         kind=list[str],
         metavar="HOST",

@@ -76,7 +76,7 @@ class Pictures:
             resolve: the resolver of hosts; None: the system's.
         """
         self._settings = settings
-        self._reach = replace(reach, hosts=tuple(settings.image_domains) or None)
+        self._reach = replace(reach, hosts=settings.image_hosts or None)
         self._resolve = resolve
         self._bounds = Bounds(
             max_bytes=settings.max_image_bytes,

@@ -8,7 +8,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final, Literal
 
-from duihua.errors import ConfigError, InvalidParameter
+from duihua.errors import ConfigError, InvalidImage, InvalidParameter
+from duihua.vision.address import host_pattern
 
 __all__ = ["ServeSettings"]
 
@@ -51,7 +52,7 @@ class ServeSettings:
     max_image_pixels: int = 50_000_000  # of a picture
     image_seconds: float = 20.0  # to fetch one
     allow_image_urls: bool = False  # fetch pictures that a request names by http(s) URL
-    image_domains: Sequence[str] = ()  # where from: example.org, *.example.org; (): any public host
+    image_domains: Sequence[str] = ()  # of public hosts only these: example.org, *.example.org; (): all
     max_waiting: int = 256  # requests without a first token
     deadline_seconds: float = 600.0  # longest a request may take
     keep_alive_seconds: float = 75.0  # an idle connection, and one whose request does not come
@@ -84,11 +85,21 @@ class ServeSettings:
         """Whether who asks needs a key."""
         return bool(self.api_keys or self.api_key_file)
 
+    @property
+    def image_hosts(self) -> tuple[str, ...]:
+        """`image_domains`, as hosts are compared.
+
+        Raises:
+            ConfigError: one that is no host.
+        """
+        return tuple(map(_image_host, self.image_domains))
+
     def check(self) -> None:
         """Refuse to open a door that nobody guards.
 
         Raises:
-            ConfigError: an address beyond this machine without keys, half a TLS pair, a folder that is none.
+            ConfigError: an address beyond this machine without keys, half a TLS pair, a folder that is none, hosts of
+                pictures that are none, or that are never asked.
         """
         if not self.is_local and not self.is_guarded and not self.insecure:
             raise ConfigError(
@@ -103,3 +114,18 @@ class ServeSettings:
                 raise ConfigError(f"--{name.replace('_', '-')} {path}: there is no such file")
         if self.adapter_dir is not None and not Path(self.adapter_dir).expanduser().is_dir():
             raise ConfigError(f"--adapter-dir {self.adapter_dir}: there is no such directory")
+        if self.image_hosts and not self.allow_image_urls:
+            raise ConfigError(
+                f"--image-domain {self.image_domains[0]} says where pictures may come from, and none are fetched: "
+                "give --allow-image-urls too, or leave it out"
+            )
+
+
+def _image_host(domain: str) -> str:
+    try:
+        return host_pattern(domain)
+    except InvalidImage as error:
+        raise ConfigError(
+            f"--image-domain {domain}: this is no host: write it as in example.org, or *.example.org for all below it, "
+            "without http://, port and path"
+        ) from error

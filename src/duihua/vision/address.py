@@ -17,7 +17,7 @@ from urllib.parse import quote, urlsplit
 
 from duihua.vision.refusal import refusal
 
-__all__ = ["Address", "Network", "Place", "Reach", "is_public", "place_of", "unwrapped"]
+__all__ = ["Address", "Network", "Place", "Reach", "host_pattern", "is_public", "place_of", "unwrapped"]
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -109,6 +109,19 @@ def place_of(url: str, name: str = "") -> Place:
         "?" + quote(split.query, safe="/%:@!$&'()*+,;=~?") if split.query else ""
     )
     return Place(scheme, host, _PORTS[scheme] if port is None else port, target, address)
+
+
+def host_pattern(text: str) -> str:
+    """A host as `Reach.hosts` has it, from how people write it: in lower case and ASCII (IDNA).
+
+    Raises:
+        InvalidImage: "url" or "address"; it is neither a host nor `*.` and one.
+    """
+    star, host = ("*.", text[2:]) if text.startswith("*.") else ("", text)
+    found, address = _host(host.removeprefix("[").removesuffix("]").lower() if ":" in host else host.lower(), "")
+    if star and address is not None:
+        raise refusal("address", "nothing is below an address")
+    return star + found
 
 
 def is_public(address: Address) -> bool:
