@@ -97,3 +97,13 @@ def test_the_description_of_a_body_is_what_is_read(described: dict[str, Any]) ->
     for name, schema in described["components"]["schemas"]["ChatRequest"]["properties"].items():
         reply = asked(serving(), **{name: schema.get("default")} if name != "messages" else {})
         assert reply.status == 200, (name, msgspec.json.encode(schema))
+
+
+def test_the_fields_of_a_picture_are_described(described: dict[str, Any]) -> None:
+    schemas = described["components"]["schemas"]
+    kinds = schemas["ContentPart"]["properties"]["image_url"]["anyOf"]
+    assert {"type": "string"} in kinds
+    assert {"$ref": "#/components/schemas/ImageUrl"} in kinds
+    assert schemas["ImageUrl"]["required"] == ["url"]
+    detail = schemas["ImageUrl"]["properties"]["detail"]["anyOf"]
+    assert {"type": "string", "enum": ["auto", "low", "high"]} in detail

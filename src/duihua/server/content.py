@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, cast
+from typing import Final
 
 from duihua.errors import InvalidMessages, UnsupportedFeature
 from duihua.server.decoding import WrongField
 from duihua.server.pictures import Wanted
-from duihua.server.wire import ContentPart
+from duihua.server.wire import ContentPart, ImageUrl
 
 __all__ = ["read_parts"]
 
 _SHARED: Final = {"type", "prompt_cache_breakpoint"}
 _FIELDS: Final = sorted({*ContentPart.__struct_fields__} - _SHARED)
-_URL_FIELDS: Final = {"url", "detail"}
-_LOW: Final[Mapping[object, bool]] = {None: False, "auto": False, "high": False, "low": True}
+_LOW: Final[Mapping[str | None, bool]] = {None: False, "auto": False, "high": False, "low": True}
 
 
 def read_parts(parts: Sequence[ContentPart], index: int, *, is_user: bool) -> tuple[str, tuple[Wanted, ...]]:
@@ -56,15 +55,12 @@ def _check_fields(part: ContentPart, kind: str, where: str) -> None:
             raise UnsupportedFeature(f"{where}.{name}", f"a content part of type {kind!r} has none: leave it out")
 
 
-def _picture(value: Any, where: str) -> tuple[str, bool]:
-    """The URL of an `image_url`, and whether few pixels are enough; some clients send the URL itself."""
-    fields = cast("Mapping[str, Any]", value if isinstance(value, Mapping) else {"url": value})
-    unknown = sorted(set(fields) - _URL_FIELDS)
-    if unknown:
-        raise WrongField(f"{where}.image_url.{unknown[0]}", f"unknown field {unknown[0]!r}: leave it out")
-    url, detail = fields.get("url"), fields.get("detail")
-    if not isinstance(url, str):
-        raise WrongField(f"{where}.image_url", 'give {"url": "data:image/png;base64,..."}')
-    if not isinstance(detail, str | None) or detail not in _LOW:
+def _picture(value: str | ImageUrl | None, where: str) -> tuple[str, bool]:
+    """The URL of an `image_url`, and whether few pixels are enough."""
+    if value is None:
+        raise WrongField(f"{where}.image_url", 'it is missing: give {"url": "data:image/png;base64,..."}')
+    if isinstance(value, str):
+        return value, False
+    if value.detail not in _LOW:
         raise UnsupportedFeature(f"{where}.image_url.detail", "give 'auto', 'low' or 'high', or leave it out")
-    return url, _LOW[detail]
+    return value.url, _LOW[value.detail]

@@ -6,7 +6,7 @@ The fields are those of `openai` 3.54 (types/chat/completion_create_params.py) a
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -17,6 +17,7 @@ __all__ = [
     "ContentPart",
     "FunctionCall",
     "FunctionIn",
+    "ImageUrl",
     "JsonSchemaIn",
     "MessageIn",
     "NameIn",
@@ -30,17 +31,24 @@ __all__ = [
 ]
 
 
+class ImageUrl(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Where a picture is, and how closely it is to be looked at."""
+
+    url: str
+    detail: Annotated[str, msgspec.Meta(extra_json_schema={"enum": ["auto", "low", "high"]})] | None = None
+
+
 class ContentPart(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A piece of a message. The fields of other kinds than text are known, to refuse the kind by its name.
+    """A piece of a message. The fields of kinds that are not read are known, to refuse the kind by its name.
 
     They are OpenAI's (types/chat/chat_completion_content_part_*_param.py) and vLLM's (renderers/chat_utils.py).
     """
 
     type: str
     text: str | None = None
+    image_url: str | ImageUrl | None = None  # some clients send the URL itself
     prompt_cache_breakpoint: Any = None  # inert
     # Of other kinds
-    image_url: Any = None
     input_audio: Any = None
     file: Any = None
     refusal: Any = None
