@@ -101,9 +101,9 @@ def test_few_pictures_are_decoded_at_once_wherever_they_come_from(watched: Watch
 def test_pictures_of_clients_who_left_keep_their_threads(watched: Watched) -> None:
     async def work() -> None:
         pictures = Pictures(ServeSettings())
-        for colour in COLOURS[:6]:
+        for number, colour in enumerate(COLOURS[:6]):
             left = asyncio.create_task(read(pictures, [url_of(8, 8, colour), url_of(9, 9, colour)]))
-            await asyncio.sleep(0.02)
+            await (asyncio.sleep(0.02) if number else watched.begins(2))
             left.cancel()
             await asyncio.wait([left])
         staying = asyncio.create_task(read(pictures, [url_of(7, 7)]))
@@ -207,7 +207,7 @@ def test_behind_a_picture_that_is_refused_nothing_is_fetched() -> None:
 
 def test_pictures_of_tokenize_have_a_deadline_and_wait_as_those_of_turns() -> None:
     async def work() -> None:
-        server = seeing_server(engine("red", max_images=1), allow_image_urls=True, deadline_seconds=1, max_waiting=1)
+        server = seeing_server(engine("red", max_images=1), allow_image_urls=True, deadline_seconds=2, max_waiting=1)
         server.service.pictures = fetching()
         async with site({"/a": silence}) as web:
             fields = {"messages": content(web.url("/a"))}
