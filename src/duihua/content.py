@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from duihua.errors import InvalidImage, InvalidMessages, UnsupportedFeature
 from duihua.image import Image
+from duihua.vision.bounds import LOW_DETAIL
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Pillow
@@ -26,7 +27,7 @@ __all__ = [
     "write_content",
 ]
 
-_SIDES: Final = {None: None, "auto": None, "high": None, "low": 512}  # `detail` -> pixels of the longer side, at most
+_SIDES: Final = {None: None, "auto": None, "high": None, "low": LOW_DETAIL}  # `detail` -> pixels of a side
 _URL_FIELDS: Final = {"url", "detail"}
 _ONLY_THERE: Final = "a picture may stand in a user's message and in a tool's result, and only where pictures are read"
 

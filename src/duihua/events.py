@@ -102,7 +102,7 @@ class TurnStarted:
     prompt_tokens: int
     cached_tokens: int
     window: WindowReport
-    token_ids: tuple[int, ...] = field(default=(), repr=False)  # the prompt's
+    token_ids: tuple[int, ...] = field(default=(), repr=False)  # the prompt's, as the model reads them
     prompt_logprobs: tuple[TokenLogprobs | None, ...] | None = None
 
 

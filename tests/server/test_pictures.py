@@ -202,3 +202,16 @@ def test_a_model_that_sees_none_says_so_before_a_picture_is_read() -> None:
     reply = asked(serving(), content("data:image/png;base64,AAAA"))
     assert (reply.status, reply.error["param"]) == (400, "messages[0].content[0]")
     assert "sees no pictures" in reply.error["message"]
+
+
+def test_a_prompt_s_ids_are_those_that_the_model_reads_as_tokenize_lists_them() -> None:
+    async def all_of_them() -> tuple[Reply, Reply, Reply]:
+        server, messages = seeing_server(engine("red", "red", max_images=2)), content(url_of(20, 10), url_of(8, 6))
+        whole = await server.chat(messages, return_token_ids=True)
+        streamed = await server.chat(messages, return_token_ids=True, stream=True)
+        return whole, streamed, await server.fetch("POST", "/tokenize", {"messages": messages})
+
+    whole, streamed, listed = asyncio.run(all_of_them())
+    ids = whole.json()["prompt_token_ids"]
+    assert len(ids) == whole.json()["usage"]["prompt_tokens"]
+    assert ids == streamed.chunks[0]["prompt_token_ids"] == listed.json()["tokens"]

@@ -354,7 +354,7 @@ class Chat:
                         prompt_tokens=prompt.length,
                         cached_tokens=chunk.cached_tokens or 0,
                         window=report,
-                        token_ids=prompt.token_ids,
+                        token_ids=prompt.read_ids,
                         prompt_logprobs=chunk.prompt_logprobs,
                     )
                     burst.insert(0, started)

@@ -67,6 +67,8 @@ class Prompt:
     @property
     def read_ids(self) -> tuple[int, ...]:
         """The ids as the model reads them, `length` of them: a placeholder's middle id fills its picture's place."""
+        if not self.images:
+            return self.token_ids
         ids: list[int] = []
         end = 0
         for placed in self.images:

@@ -15,7 +15,7 @@ from duihua.image import Image
 from duihua.messages import ImageAt, Message
 from duihua.server.settings import ServeSettings
 from duihua.vision.address import Reach
-from duihua.vision.bounds import Bounds, Budget
+from duihua.vision.bounds import LOW_DETAIL, Bounds, Budget
 from duihua.vision.known import KnownImages
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ __all__ = ["Pictures", "Wanted"]
 _DECODERS: Final = 2  # threads, which decode the pictures of all requests
 _FETCHES: Final = 16  # pictures of all requests that are fetched at the same time
 _FETCHES_OF_ONE: Final = 4  # of these, those of one request
-_LOW: Final = 512  # pixels of the longer side under `detail: "low"`, as OpenAI has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +163,7 @@ class Pictures:
     async def _made_low(self, image: Image) -> Image:
         from duihua.vision.pixels import shrunk
 
-        return await self._decoded(partial(shrunk, image, _LOW))
+        return await self._decoded(partial(shrunk, image, LOW_DETAIL))
 
     async def _decoded(self, work: Callable[[], Image]) -> Image:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from duihua.image import Image
 from duihua.vision.refusal import refusal
 
-__all__ = ["Bounds", "Budget", "check_bytes", "check_count", "check_size"]
+__all__ = ["LOW_DETAIL", "Bounds", "Budget", "check_bytes", "check_count", "check_size"]
+
+LOW_DETAIL: Final = 512  # pixels of the longer side under `detail: "low"`, as OpenAI has it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
