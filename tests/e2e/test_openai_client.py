@@ -199,12 +199,16 @@ def test_a_reply_may_be_read_as_it_comes(client: OpenAI) -> None:
 
 
 def test_who_leaves_a_stream_leaves_nothing_behind(client: OpenAI, server: Served) -> None:
-    stream = client.chat.completions.create(
-        model="demo", messages=STORY, stream=True, max_tokens=1500, extra_body={"ignore_eos": True}
-    )
-    next(stream)
-    assert server.metric("running_requests") == 1
-    stream.close()
+    for attempt in range(3):  # vLLM is through in two seconds: where the machine stands still meanwhile, once more
+        stream = client.chat.completions.create(
+            model="demo", messages=STORY, stream=True, max_tokens=1500, extra_body={"ignore_eos": True}
+        )
+        next(stream)
+        running = server.metric("running_requests")
+        stream.close()
+        if running or attempt == 2:
+            assert running == 1
+            break
     eventually(lambda: server.metric("running_requests") == 0, what="the end of the answer")
 
 

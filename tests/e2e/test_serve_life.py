@@ -241,8 +241,8 @@ def test_vllm_dies_is_started_again_and_leaves_nothing_behind(start: Callable[..
 @pytest.mark.slow
 def test_an_engine_that_may_not_be_started_again_is_given_up(start: Callable[..., Served]) -> None:
     served = start(*VLLM, "--restart-engine", "0", engine="vllm")
-    stream = served.stream()
-    served.engine_process.kill()
+    engine, stream = served.engine_process, served.stream()  # in this order: the answer is there in two seconds
+    engine.kill()
     assert stream.end() == ("engine_dead", "[DONE]")
     for _ in range(3):
         assert served.get("/ready")[0] == 503
@@ -257,7 +257,7 @@ def test_an_engine_that_may_not_be_started_again_is_given_up(start: Callable[...
 @pytest.mark.slow
 def test_sigterm_does_not_wait_for_an_engine_that_is_being_started_again(start: Callable[..., Served]) -> None:
     served = start(*VLLM, engine="vllm")
-    stream, first = served.stream(), served.engine_process
+    first, stream = served.engine_process, served.stream()
     first.kill()
     assert stream.end() == ("engine_dead", "[DONE]")
     psutil.wait_procs([first], 15)
