@@ -63,6 +63,11 @@ class Parted:
     def _has_pictures(self) -> bool:
         return have_pictures(self.messages)
 
+    @property
+    def image_count(self) -> int:
+        """Pictures of all messages."""
+        return sum(len(message.images) for message in self.messages) if self._has_pictures else 0
+
     @cached_property
     def pinned(self) -> frozenset[int]:
         """Indices of the messages of pinned exchanges."""

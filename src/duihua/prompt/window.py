@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 from duihua.errors import InvalidParameter
 from duihua.events import WindowReport
@@ -22,7 +22,7 @@ from duihua.prompt.continuing import check_continuable
 from duihua.prompt.encoder import PromptEncoder
 from duihua.prompt.exchanges import Exchange, Parted
 from duihua.prompt.layout import RenderOptions
-from duihua.prompt.memo import Memo, characters_of, have_pictures
+from duihua.prompt.memo import Memo, characters_of
 from duihua.prompt.overflow import far_overflow, fixed_overflow, overflow
 from duihua.prompt.prompt import FarTooLong, Prompt
 from duihua.prompt.replay import HIGH_PERCENT, Bounds, GenerationPoint, first_kept
@@ -70,17 +70,11 @@ class Fitted:
 
 @dataclass(frozen=True, slots=True)
 class _Cost:
-    """Tokens of each message of an exchange: once it is history, and while it is being answered."""
+    """Tokens of each message of an exchange: once it is history, and while it is being answered; and its pictures."""
 
     settled: tuple[int, ...]
     live: tuple[int, ...]
-
-
-class _Pinned(NamedTuple):
-    """What pinned exchanges so far hold, and every later prompt with them."""
-
-    tokens: int
-    images: int
+    images: tuple[int, ...]
 
 
 class Window:
@@ -194,7 +188,7 @@ class Window:
         """
         if any(message.reasoning for message in parted.messages):
             return None
-        if self._max_images is not None and _images(parted.messages) > self._max_images:
+        if self._max_images is not None and parted.image_count > self._max_images:
             return None
         if self._costs:  # some conversation was too long: do not render this one whole if it is known to be
             key = _key(options)
@@ -217,15 +211,15 @@ class Window:
         loose: list[int] = []  # tokens that go with each exchange when it is dropped: none of a pinned one
         points: list[GenerationPoint] = []
         images: list[int] = []  # pictures that go with it, likewise
-        pinned = _Pinned(0, 0)
+        pinned, pinned_images = 0, 0  # of pinned exchanges so far, which every later prompt holds
         for number, exchange in enumerate(parted.exchanges):
             cost = self._cost(parted, exchange, options)
-            points += _points(number, exchange, cost, pinned, is_last=number == last)
-            own = _Pinned(sum(cost.settled), _images(exchange.messages))
-            loose.append(0 if exchange.is_pinned else own.tokens)
-            images.append(0 if exchange.is_pinned else own.images)
+            points += _points(number, exchange, cost, (pinned, pinned_images), is_last=number == last)
+            total, shown = sum(cost.settled), sum(cost.images)
             if exchange.is_pinned:
-                pinned = _Pinned(pinned.tokens + own.tokens, pinned.images + own.images)
+                pinned, pinned_images, total, shown = pinned + total, pinned_images + shown, 0, 0
+            loose.append(total)
+            images.append(shown)
         most_images = self._max_images if policy.overflow == "drop" else None
         return first_kept(loose, points, Bounds(room, policy.max_exchanges, most_images), images)
 
@@ -283,15 +277,16 @@ class Window:
 
     def _measure(self, messages: tuple[Message, ...], options: RenderOptions) -> _Cost:
         alone = replace(options, tools=(), generation_prompt=False, continue_final=False)
+        images = tuple(len(message.images) for message in messages)
         try:
             later = self._encoder.measure((*messages, _SENTINEL), alone, most=self._size)
         except FarTooLong:  # it can stay nowhere, however long it is
             tokens = (2 * self._size, *(0 for _ in messages[1:]))
-            return _Cost(tokens, tokens)
+            return _Cost(tokens, tokens, images)
         settled = _tokens_by_message(later, len(messages))
         if not any(message.reasoning for message in messages):
-            return _Cost(settled, settled)
-        return _Cost(settled, _tokens_by_message(self._encoder.measure(messages, alone), len(messages)))
+            return _Cost(settled, settled, images)
+        return _Cost(settled, _tokens_by_message(self._encoder.measure(messages, alone), len(messages)), images)
 
     def _fixed(self, parted: Parted, options: RenderOptions) -> int:
         """Tokens of what leads the conversation, and of the template's own parts."""
@@ -310,21 +305,24 @@ def _wider(policy: WindowPolicy, limit: int) -> str:
     return "raise max_prompt_tokens" if policy.max_prompt_tokens == limit else "use a larger context window"
 
 
-def _images(messages: Sequence[Message]) -> int:
-    return sum(len(message.images) for message in messages) if have_pictures(messages) else 0
+def _points(
+    number: int, exchange: Exchange, cost: _Cost, pinned: tuple[int, int], *, is_last: bool
+) -> list[GenerationPoint]:
+    """Where answers began in an exchange; the last one is about to be answered at its end.
 
-
-def _points(number: int, exchange: Exchange, cost: _Cost, pinned: _Pinned, *, is_last: bool) -> list[GenerationPoint]:
-    """Where answers began in an exchange; the last one is about to be answered at its end."""
+    Args:
+        pinned: tokens and pictures of pinned exchanges before it.
+    """
     points: list[GenerationPoint] = []
-    settled = live = pinned.tokens
-    images = pinned.images
-    for message, settled_tokens, live_tokens in zip(exchange.messages, cost.settled, cost.live, strict=True):
+    settled, images = pinned
+    live = settled
+    parts = zip(exchange.messages, cost.settled, cost.live, cost.images, strict=True)
+    for message, settled_tokens, live_tokens, shown in parts:
         if message.role == "assistant":
             points.append(GenerationPoint(number, settled, live, images))
         settled += settled_tokens
         live += live_tokens
-        images += len(message.images)
+        images += shown
     if is_last:
         points.append(GenerationPoint(number, settled, live, images))
     return points
