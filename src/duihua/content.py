@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image as Pillow
 
 __all__ = [
+    "DETAILS",
     "ImageAt",
     "Part",
     "ReadImage",
@@ -27,13 +28,15 @@ __all__ = [
     "write_content",
 ]
 
-_SIDES: Final = {None: None, "auto": None, "high": None, "low": LOW_DETAIL}  # `detail` -> pixels of a side
 _URL_FIELDS: Final = {"url", "detail"}
 _ONLY_THERE: Final = "a picture may stand in a user's message and in a tool's result, and only where pictures are read"
 
 Part: TypeAlias = "str | Image | bytes | os.PathLike[str] | Pillow"
 """Words, or a picture: one that was read, a file's bytes, a path, or Pillow's. A string is words always: nothing
 that came as JSON names a file."""
+
+DETAILS: Final[Mapping[str | None, int | None]] = {None: None, "auto": None, "high": None, "low": LOW_DETAIL}
+"""The `detail` of an `image_url`, and how many pixels the longer side then has at most; None: as many as it has."""
 
 ReadImage: TypeAlias = Callable[[Any], Image]
 """Makes a picture of the url of an `image_url` part, or of an object that stands for one: see `duihua.vision`. Raises
@@ -228,9 +231,9 @@ def _url(value: object, place: _Place) -> tuple[str, int | None]:
     url, detail = fields.get("url"), fields.get("detail")
     if not isinstance(url, str):
         raise place.refusal(f"needs image_url: {{'url': ...}} with a string, and it is a {type(url).__name__}")
-    if not isinstance(detail, str | None) or detail not in _SIDES:
+    if not isinstance(detail, str | None) or detail not in DETAILS:
         raise UnsupportedFeature(f"image_url.detail {detail!r}", "give 'auto', 'low' or 'high', or leave it out")
-    return url, _SIDES[detail]
+    return url, DETAILS[detail]
 
 
 def _data_url(image: Image) -> str:

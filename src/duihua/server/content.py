@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
+from duihua.content import DETAILS
 from duihua.errors import InvalidMessages, UnsupportedFeature
 from duihua.server.decoding import WrongField
 from duihua.server.pictures import Wanted
@@ -14,7 +15,6 @@ __all__ = ["read_parts"]
 
 _SHARED: Final = {"type", "prompt_cache_breakpoint"}
 _FIELDS: Final = sorted({*ContentPart.__struct_fields__} - _SHARED)
-_LOW: Final[Mapping[str | None, bool]] = {None: False, "auto": False, "high": False, "low": True}
 
 
 def read_parts(parts: Sequence[ContentPart], index: int, *, is_user: bool) -> tuple[str, tuple[Wanted, ...]]:
@@ -61,6 +61,6 @@ def _picture(value: str | ImageUrl | None, where: str) -> tuple[str, bool]:
         raise WrongField(f"{where}.image_url", 'it is missing: give {"url": "data:image/png;base64,..."}')
     if isinstance(value, str):
         return value, False
-    if value.detail not in _LOW:
+    if value.detail not in DETAILS:
         raise UnsupportedFeature(f"{where}.image_url.detail", "give 'auto', 'low' or 'high', or leave it out")
-    return value.url, _LOW[value.detail]
+    return value.url, DETAILS[value.detail] is not None

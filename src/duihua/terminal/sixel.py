@@ -17,9 +17,8 @@ __all__ = ["COLOURS", "sixel"]
 COLOURS: Final = 256  # of a picture, at most: what the terminals of today keep
 _BAND: Final = 6  # rows of pixels
 _EMPTY: Final = ord("?")
-_RUN: Final = re.compile(
-    r"(.)\1{3,254}", re.DOTALL
-)  # shorter ones are shorter written out; the VT340 repeats 255 times
+# Shorter runs are shorter written out; the VT340 repeats 255 times.
+_RUN: Final = re.compile(r"(.)\1{3,254}", re.DOTALL)
 
 
 def sixel(picture: Pillow.Image) -> str:
